@@ -1,0 +1,83 @@
+/**
+ * What calculation says this node needs, and the only thing the data plane is told. Plain data; text addresses are in
+ * canonical form (lib/cidr). A consumer may be handed any intent again, or the newest of several that were merged.
+ */
+import type {Family} from '../../lib/cidr.ts';
+
+/** `orchestrator/workload/endpoint`, for example `k8s/default/web-0/eth0` or `cni/default/<container id>/eth0`. */
+export type EndpointId = string;
+
+/** A workload of this node. */
+export interface WorkloadEndpointIntent {
+  readonly id: EndpointId;
+  /** Host side of the veth: `cali...` */
+  readonly interfaceName: string;
+  /** MAC of the workload's side, lower case, or undefined when unknown. */
+  readonly mac: string | undefined;
+  /** Canonical CIDRs, normally /32 and /128. */
+  readonly ipv4Nets: readonly string[];
+  readonly ipv6Nets: readonly string[];
+  /** Profile names, in order. Policy will follow here. */
+  readonly profileIds: readonly string[];
+}
+
+export type Encapsulation = 'none' | 'vxlan' | 'ipip';
+
+/** How a block, a borrowed address or a tunnel address is reached. One per CIDR. */
+export interface RouteIntent {
+  /** Canonical CIDR; also the intent's key. */
+  readonly cidr: string;
+  readonly family: Family;
+  /**
+   * remote-workload: a block, or an address borrowed from one, of another node.
+   * remote-tunnel: the tunnel address of another node.
+   * local-block: a block of this node (a blackhole beneath its workload routes).
+   */
+  readonly type: 'remote-workload' | 'remote-tunnel' | 'local-block';
+  readonly encapsulation: Encapsulation;
+  /** Node that has the destination. */
+  readonly node: string;
+  /** That node's own address of this family, without prefix length, when known. */
+  readonly nodeIp: string | undefined;
+  /** The pool allows plain routes inside a subnet and that node's address lies in our own. */
+  readonly sameSubnet: boolean;
+}
+
+/** The VXLAN end of a remote node, one family. */
+export interface VtepIntent {
+  readonly node: string;
+  readonly family: Family;
+  readonly mac: string;
+  /** Address of the tunnel device, without prefix length. */
+  readonly tunnelIp: string;
+  /** Address of the node underneath, without prefix length. */
+  readonly nodeIp: string;
+}
+
+/** What this node's own tunnel device needs, one family; undefined fields are not known yet. */
+export interface LocalTunnelIntent {
+  readonly family: Family;
+  readonly mac: string;
+  readonly tunnelIp: string | undefined;
+  /** Own address of the node; its interface becomes the parent device. */
+  readonly nodeIp: string | undefined;
+}
+
+/** Which encapsulations some enabled pool asks for. */
+export interface EncapsulationIntent {
+  readonly ipip: boolean;
+  readonly vxlan: boolean;
+  readonly vxlanV6: boolean;
+}
+
+/**
+ * One change. `value: undefined` takes the object away. The sequencer emits what is referred to first (config,
+ * encapsulation, tunnel, vteps, routes and endpoints), and removals in the opposite order.
+ */
+export type Intent =
+  | {readonly kind: 'config'; readonly values: ReadonlyMap<string, string>}
+  | {readonly kind: 'encapsulation'; readonly value: EncapsulationIntent}
+  | {readonly kind: 'local-tunnel'; readonly family: Family; readonly value: LocalTunnelIntent | undefined}
+  | {readonly kind: 'vtep'; readonly key: string; readonly value: VtepIntent | undefined}
+  | {readonly kind: 'route'; readonly key: string; readonly value: RouteIntent | undefined}
+  | {readonly kind: 'workload-endpoint'; readonly key: EndpointId; readonly value: WorkloadEndpointIntent | undefined};

@@ -1,0 +1,228 @@
+/**
+ * Addresses and prefixes of both families as integers.
+ *
+ * An address is its family and one (IPv4) or four (IPv6) unsigned 32-bit words, most significant first: no BigInt on
+ * the hot path, and one arithmetic for both families. Text from outside is parsed strictly, exactly once, at the edge;
+ * inside, canonical text is the key of every map (RFC 5952 for IPv6).
+ */
+import {isIPv4, isIPv6} from 'node:net';
+import {AgentError} from './errors.ts';
+
+export type Family = 4 | 6;
+
+export interface Ip {
+  readonly family: Family;
+  /** One word for IPv4, four for IPv6; each 0..2^32-1, most significant first. */
+  readonly words: readonly number[];
+}
+
+/** A network: host bits are zero. */
+export interface Cidr {
+  readonly ip: Ip;
+  /** 0..32 or 0..128 */
+  readonly length: number;
+}
+
+export const bitsOf = (family: Family): 32 | 128 => (family === 4 ? 32 : 128);
+
+/** Parses an address; undefined when it is not one. Octal, hexadecimal, short forms and zone ids are refused. */
+export function parseIp(text: string): Ip | undefined {
+  if (isIPv4(text)) return {family: 4, words: [ipv4Word(text)]};
+  if (text.includes('%') || !isIPv6(text)) return undefined;
+  return {family: 6, words: ipv6Words(text)};
+}
+
+/** As `parseIp`, but throws E_BAD_ADDRESS. */
+export function requireIp(text: string): Ip {
+  const ip = parseIp(text);
+  if (ip === undefined)
+    throw new AgentError('E_BAD_ADDRESS', `"${clip(text)}" is not an IP address`, {value: clip(text)});
+  return ip;
+}
+
+function ipv4Word(text: string): number {
+  let word = 0;
+  let octet = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 46) {
+      word = word * 256 + octet;
+      octet = 0;
+    } else octet = octet * 10 + code - 48;
+  }
+  return word * 256 + octet;
+}
+
+function ipv6Words(text: string): number[] {
+  // An embedded IPv4 tail (::ffff:10.0.0.1) becomes two groups first.
+  const tail = text.lastIndexOf(':');
+  if (text.includes('.')) {
+    const word = ipv4Word(text.slice(tail + 1));
+    text = `${text.slice(0, tail + 1)}${(word >>> 16).toString(16)}:${(word & 0xffff).toString(16)}`;
+  }
+  const [head = '', rest] = text.split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = rest === undefined || rest === '' ? [] : rest.split(':');
+  const groups = [...left, ...new Array<string>(8 - left.length - right.length).fill('0'), ...right];
+  const words: number[] = [];
+  for (let i = 0; i < 8; i += 2) words.push(group(groups[i]) * 65536 + group(groups[i + 1]));
+  return words;
+}
+
+const group = (text: string | undefined): number => Number.parseInt(text ?? '0', 16);
+
+/** Canonical text: dotted quad, or RFC 5952. */
+export function formatIp(ip: Ip): string {
+  return ip.family === 4 ? formatIpv4Word(ip.words[0] ?? 0) : formatIpv6Words(ip.words);
+}
+
+export function formatIpv4Word(word: number): string {
+  return `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`;
+}
+
+function formatIpv6Words(words: readonly number[]): string {
+  const groups: number[] = [];
+  for (const word of words) groups.push(word >>> 16, word & 0xffff);
+  // IPv4-mapped addresses keep their dotted tail (RFC 5952 section 5).
+  if (groups.slice(0, 5).every((g) => g === 0) && groups[5] === 0xffff)
+    return `::ffff:${formatIpv4Word(words[3] ?? 0)}`;
+  let bestStart = -1;
+  let bestLength = 1;
+  for (let i = 0; i < 8; i++) {
+    let end = i;
+    while (end < 8 && groups[end] === 0) end++;
+    if (end - i > bestLength) {
+      bestStart = i;
+      bestLength = end - i;
+    }
+    if (end > i) i = end;
+  }
+  const hex = (part: number[]) => part.map((g) => g.toString(16)).join(':');
+  if (bestStart < 0) return hex(groups);
+  return `${hex(groups.slice(0, bestStart))}::${hex(groups.slice(bestStart + bestLength))}`;
+}
+
+/** Network byte order: 4 or 16 bytes. */
+export function ipToBytes(ip: Ip): Uint8Array {
+  const bytes = new Uint8Array(ip.words.length * 4);
+  ip.words.forEach((word, i) => {
+    bytes[i * 4] = word >>> 24;
+    bytes[i * 4 + 1] = word >>> 16;
+    bytes[i * 4 + 2] = word >>> 8;
+    bytes[i * 4 + 3] = word;
+  });
+  return bytes;
+}
+
+/** The address of 4 or 16 bytes in network byte order, starting at `offset`. */
+export function ipFromBytes(bytes: Uint8Array, family: Family, offset = 0): Ip {
+  const words: number[] = [];
+  for (let i = 0; i < bitsOf(family) / 32; i++) {
+    const at = offset + i * 4;
+    words.push(
+      (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>>
+        0,
+    );
+  }
+  return {family, words};
+}
+
+export function compareIp(a: Ip, b: Ip): number {
+  if (a.family !== b.family) return a.family - b.family;
+  for (let i = 0; i < a.words.length; i++) {
+    const difference = (a.words[i] ?? 0) - (b.words[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** `ip + offset`; offset may be negative, up to 2^53 in size. Wraps around at the end of the family. */
+export function addToIp(ip: Ip, offset: number): Ip {
+  const words = [...ip.words];
+  let carry = offset;
+  for (let i = words.length - 1; i >= 0 && carry !== 0; i--) {
+    const sum = (words[i] ?? 0) + carry;
+    words[i] = ((sum % 4294967296) + 4294967296) % 4294967296;
+    carry = Math.floor(sum / 4294967296);
+  }
+  return {family: ip.family, words};
+}
+
+/** `a - b` as a number; exact while it is below 2^53. Both must be of one family. */
+export function distanceOf(a: Ip, b: Ip): number {
+  let distance = 0;
+  for (let i = 0; i < a.words.length; i++) distance = distance * 4294967296 + (a.words[i] ?? 0) - (b.words[i] ?? 0);
+  return distance;
+}
+
+/** Bit `index` (0 is the most significant) of an address. */
+export function bitAt(ip: Ip, index: number): 0 | 1 {
+  return (((ip.words[index >>> 5] ?? 0) >>> (31 - (index & 31))) & 1) as 0 | 1;
+}
+
+/** `ip` with everything after the first `length` bits cleared. */
+export function maskIp(ip: Ip, length: number): Ip {
+  const words = ip.words.map((word, i) => {
+    const keep = length - i * 32;
+    if (keep >= 32) return word;
+    return keep <= 0 ? 0 : (word & (0xffffffff << (32 - keep))) >>> 0;
+  });
+  return {family: ip.family, words};
+}
+
+/** The network of `length` bits that contains `ip`. */
+export const cidrOf = (ip: Ip, length: number): Cidr => ({ip: maskIp(ip, length), length});
+
+/** The network of one address: /32 or /128. */
+export const hostCidr = (ip: Ip): Cidr => ({ip, length: bitsOf(ip.family)});
+
+/** An address with the prefix length of its subnet, as in `10.0.0.1/24`: host bits are kept. */
+export interface IpWithPrefix {
+  readonly ip: Ip;
+  readonly length: number;
+}
+
+/** Parses `address/length`, or a bare address (its length is then 32 or 128); undefined when it is neither. */
+export function parseIpWithPrefix(text: string): IpWithPrefix | undefined {
+  const slash = text.indexOf('/');
+  const ip = parseIp(slash < 0 ? text : text.slice(0, slash));
+  if (ip === undefined) return undefined;
+  if (slash < 0) return {ip, length: bitsOf(ip.family)};
+  const digits = text.slice(slash + 1);
+  if (!/^(0|[1-9][0-9]{0,2})$/.test(digits)) return undefined;
+  const length = Number(digits);
+  return length <= bitsOf(ip.family) ? {ip, length} : undefined;
+}
+
+/** Parses a network, or a bare address as one of full length; host bits are cleared. Undefined when it is neither. */
+export function parseCidr(text: string): Cidr | undefined {
+  const parsed = parseIpWithPrefix(text);
+  return parsed && cidrOf(parsed.ip, parsed.length);
+}
+
+/** As `parseCidr`, but throws E_BAD_CIDR. */
+export function requireCidr(text: string): Cidr {
+  const cidr = parseCidr(text);
+  if (cidr === undefined) throw new AgentError('E_BAD_CIDR', `"${clip(text)}" is not a CIDR`, {value: clip(text)});
+  return cidr;
+}
+
+/** Canonical text with the length always written: `10.65.0.0/16`. The form of every key made of a network. */
+export const formatCidr = (cidr: Cidr): string => `${formatIp(cidr.ip)}/${cidr.length}`;
+
+export function cidrContainsIp(cidr: Cidr, ip: Ip): boolean {
+  return cidr.ip.family === ip.family && compareIp(maskIp(ip, cidr.length), cidr.ip) === 0;
+}
+
+export function cidrContains(outer: Cidr, inner: Cidr): boolean {
+  return inner.length >= outer.length && cidrContainsIp(outer, inner.ip);
+}
+
+export const cidrsOverlap = (a: Cidr, b: Cidr): boolean => cidrContains(a, b) || cidrContains(b, a);
+
+/** Number of addresses; exact while it is below 2^53. */
+export const cidrSize = (cidr: Cidr): number => 2 ** (bitsOf(cidr.ip.family) - cidr.length);
+
+export const compareCidr = (a: Cidr, b: Cidr): number => compareIp(a.ip, b.ip) || a.length - b.length;
+
+const clip = (text: string): string => (text.length > 64 ? `${text.slice(0, 61)}...` : text);
