@@ -1,0 +1,41 @@
+# The two commands of the README are `make demo` and `make test`; everything they need is installed on the way.
+SHELL := /bin/sh
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+.PHONY: help setup native lint test bench demo clean
+
+help:
+	@echo 'make demo [KEEP=1]   three nodes, six pods, real packets; KEEP=1 leaves it running'
+	@echo 'make test            all tests; TIER=unit|kernel|cluster or FILES="..." for some'
+	@echo 'make lint            types, linter, formatter'
+	@echo 'make bench           all measurements; NAME="cni routes" for some'
+	@echo 'make native          the C parts only'
+	@echo 'make clean           removes everything that was built or installed here'
+
+# npm's lock file decides what is installed; the stamp makes a second run free.
+node_modules/.installed: package.json package-lock.json .npmrc
+	@./scripts/prerequisites.sh
+	@echo 'installing npm packages'
+	@npm ci --no-progress --loglevel=error
+	@touch $@
+
+setup: node_modules/.installed
+	@./scripts/prerequisites.sh
+
+native: setup
+	@$(MAKE) --no-print-directory -C native
+
+lint: setup
+	@npm run --silent check
+
+test: native
+	@node test/run.ts $(if $(TIER),--tier $(TIER)) $(FILES)
+
+bench: native
+	@node bench/run.ts $(NAME)
+
+demo: native
+	@KEEP=$(KEEP) node test/lab/demo.ts
+
+clean:
+	rm -rf node_modules native/build dist

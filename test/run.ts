@@ -1,0 +1,147 @@
+/**
+ * Runs the tests, a process per file, tier by tier, and ends in one line: `N passed, N failed[, N skipped]`.
+ *
+ * A test is what a file declares at its top level. A skip counts as a failure unless `test/tiers.json` allows it by
+ * name: a tier that silently does not run proves nothing. Before and after, the network namespace of the machine is
+ * compared: no test may change it.
+ *
+ *   node test/run.ts [--tier NAME] [FILE...]
+ */
+import {spawn} from 'node:child_process';
+import {globSync, readFileSync} from 'node:fs';
+import {availableParallelism} from 'node:os';
+import {parseArgs} from 'node:util';
+import {Parser} from 'tap-parser';
+import {hostSnapshot, snapshotDifference} from './helpers/host-snapshot.ts';
+
+interface Tier {
+  readonly folder: string;
+  readonly jobs: number;
+  readonly timeoutSeconds: number;
+  readonly needs: string;
+}
+
+interface TierFile {
+  readonly tiers: Readonly<Record<string, Tier>>;
+  /** Test name -> why it may be skipped. */
+  readonly maySkip: Readonly<Record<string, string>>;
+}
+
+interface FileResult {
+  readonly file: string;
+  readonly passed: number;
+  readonly failures: readonly string[];
+  readonly skips: readonly {readonly name: string; readonly reason: string}[];
+  readonly output: string;
+  readonly seconds: number;
+}
+
+const config = JSON.parse(readFileSync(new URL('tiers.json', import.meta.url), 'utf8')) as TierFile;
+
+const {values, positionals} = parseArgs({allowPositionals: true, options: {tier: {type: 'string', multiple: true}}});
+const before = hostSnapshot();
+const results: FileResult[] = [];
+const tiersRun: string[] = [];
+
+for (const [name, tier] of Object.entries(config.tiers)) {
+  if (values.tier && !values.tier.includes(name)) continue;
+  const all = globSync(`${tier.folder}/**/*.test.ts`).sort();
+  const files =
+    positionals.length === 0 ? all : all.filter((file) => positionals.some((wanted) => file.includes(wanted)));
+  if (files.length === 0) continue;
+  console.log(`== ${name}: ${files.length} files (${tier.needs})`);
+  tiersRun.push(name);
+  await inParallel(Math.min(tier.jobs, availableParallelism()), files, async (file) => {
+    const result = await runFile(file, tier.timeoutSeconds);
+    results.push(result);
+    report(result);
+  });
+}
+process.exitCode = summarise(results);
+
+async function inParallel<T>(jobs: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const queue = [...items];
+  const worker = async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+  };
+  await Promise.all(Array.from({length: jobs}, worker));
+}
+
+function runFile(file: string, timeoutSeconds: number): Promise<FileResult> {
+  const startedMs = performance.now();
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    let output = '';
+    let passed = 0;
+    const failures: string[] = [];
+    const skips: {name: string; reason: string}[] = [];
+    const parser = new Parser({}, (tap) => {
+      if (!tap.ok && failures.length === 0) failures.push('the file as a whole');
+    });
+    parser.on('assert', (assert) => {
+      if (assert.skip) skips.push({name: assert.name, reason: String(assert.skip)});
+      else if (assert.ok) passed++;
+      else failures.push(assert.name);
+    });
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+      parser.write(chunk);
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    let timedOut = false;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      // A test has the chance to remove what it made before the whole group ends.
+      if (child.pid !== undefined) process.kill(child.pid, 'SIGTERM');
+      setTimeout(() => child.pid !== undefined && killGroup(child.pid), 5000).unref();
+    }, timeoutSeconds * 1000);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      parser.end();
+      if (timedOut) failures.push(`no result within ${timeoutSeconds} s`);
+      else if (code !== 0 && failures.length === 0) failures.push(`ended with ${signal ?? `exit code ${code}`}`);
+      const seconds = (performance.now() - startedMs) / 1000;
+      resolve({file, passed, failures, skips, output, seconds});
+    });
+  });
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Already gone.
+  }
+}
+
+function report(result: FileResult): void {
+  const skipped = result.skips.length > 0 ? `, ${result.skips.length} skipped` : '';
+  const word = result.failures.length > 0 ? 'FAIL' : 'ok  ';
+  console.log(`${word} ${result.file}: ${result.passed} passed${skipped} (${result.seconds.toFixed(1)} s)`);
+  if (result.failures.length > 0) console.log(result.output.split('\n').slice(-400).join('\n'));
+}
+
+function summarise(all: readonly FileResult[]): number {
+  const skips = all.flatMap((result) => result.skips.map((skip) => ({file: result.file, ...skip})));
+  const allowed = skips.filter((skip) => Object.hasOwn(config.maySkip, skip.name));
+  const failures = all.flatMap((result) => result.failures.map((name) => `${result.file}: ${name}`));
+  for (const skip of skips) {
+    if (!allowed.includes(skip))
+      failures.push(`${skip.file}: ${skip.name}: skipped, which test/tiers.json does not allow (${skip.reason})`);
+  }
+  let passed = all.reduce((sum, result) => sum + result.passed, 0);
+  const changes = snapshotDifference(before, hostSnapshot());
+  if (changes.length === 0) passed++;
+  else failures.push(`the machine's own network namespace was changed:\n${changes.join('\n')}`);
+
+  if (failures.length > 0) console.log(`\nfailed:\n${failures.map((failure) => `  ${failure}`).join('\n')}`);
+  for (const skip of allowed) console.log(`skipped: ${skip.name}: ${config.maySkip[skip.name]}`);
+  console.log(`tiers run: ${tiersRun.join(', ') || 'none'}`);
+  console.log(`${passed} passed, ${failures.length} failed${allowed.length > 0 ? `, ${allowed.length} skipped` : ''}`);
+  return failures.length === 0 && all.length > 0 ? 0 : 1;
+}
