@@ -30,8 +30,10 @@ export interface RouteIntent {
   readonly family: Family;
   /**
    * remote-workload: a block, or an address borrowed from one, of another node.
-   * remote-tunnel: the tunnel address of another node.
-   * local-block: a block of this node (a blackhole beneath its workload routes).
+   * remote-tunnel: the tunnel address of another node, where that node's own blocks do not cover it; with `vxlan` it is
+   *   the address of its tunnel device, reached directly through ours and not through itself.
+   * local-block: a block of this node (a blackhole beneath its workload routes). Never a /32 or /128: with the lower
+   *   metric it would win over the route of the workload.
    */
   readonly type: 'remote-workload' | 'remote-tunnel' | 'local-block';
   readonly encapsulation: Encapsulation;
@@ -39,11 +41,11 @@ export interface RouteIntent {
   readonly node: string;
   /** That node's own address of this family, without prefix length, when known. */
   readonly nodeIp: string | undefined;
-  /** The pool allows plain routes inside a subnet and that node's address lies in our own. */
+  /** The pool allows plain routes inside a subnet (CrossSubnet) and that node's address lies in our own. */
   readonly sameSubnet: boolean;
 }
 
-/** The VXLAN end of a remote node, one family. */
+/** The VXLAN end of a remote node, one family. Sent whether or not a pool wants VXLAN now. No two share a tunnelIp. */
 export interface VtepIntent {
   readonly node: string;
   readonly family: Family;
@@ -63,7 +65,10 @@ export interface LocalTunnelIntent {
   readonly nodeIp: string | undefined;
 }
 
-/** Which encapsulations some enabled pool asks for. */
+/**
+ * Which encapsulations some pool asks for. Disabled pools count: disabling a pool stops new addresses, the workloads
+ * that have one keep their network. The parameters VXLANEnabled and IpInIpEnabled, when set, override this.
+ */
 export interface EncapsulationIntent {
   readonly ipip: boolean;
   readonly vxlan: boolean;
@@ -71,13 +76,29 @@ export interface EncapsulationIntent {
 }
 
 /**
- * One change. `value: undefined` takes the object away. The sequencer emits what is referred to first (config,
- * encapsulation, tunnel, vteps, routes and endpoints), and removals in the opposite order.
+ * Where parameters of the datastore come from, lowest priority first: FelixConfiguration `default` with
+ * ClusterInformation; the FelixConfiguration whose selector matches this node; FelixConfiguration `node.<name>` with
+ * this node's Node.
+ */
+export type DatastoreConfigLayer = 'global' | 'selector' | 'node';
+
+/**
+ * One change. `value: undefined` takes the object away.
+ *
+ * Intents come in batches, and every batch ends with `flush`: only the state after a whole batch is consistent, so
+ * remember until then and act after it. Within a batch what is referred to comes first (config, encapsulation, tunnels,
+ * VTEPs, routes, endpoints), and removals follow in the opposite order. An intent is sent again only when
+ * its value differs, and a removal only for what was sent.
+ *
+ * No batch is made before the datastore was in sync once and says that it is ready (ClusterInformation). The first
+ * batch holds everything, one `config` for each layer and one `encapsulation` included even when they are empty.
  */
 export type Intent =
-  | {readonly kind: 'config'; readonly values: ReadonlyMap<string, string>}
+  | {readonly kind: 'config'; readonly layer: DatastoreConfigLayer; readonly values: ReadonlyMap<string, string>}
   | {readonly kind: 'encapsulation'; readonly value: EncapsulationIntent}
   | {readonly kind: 'local-tunnel'; readonly family: Family; readonly value: LocalTunnelIntent | undefined}
   | {readonly kind: 'vtep'; readonly key: string; readonly value: VtepIntent | undefined}
   | {readonly kind: 'route'; readonly key: string; readonly value: RouteIntent | undefined}
-  | {readonly kind: 'workload-endpoint'; readonly key: EndpointId; readonly value: WorkloadEndpointIntent | undefined};
+  | {readonly kind: 'workload-endpoint'; readonly key: EndpointId; readonly value: WorkloadEndpointIntent | undefined}
+  /** End of a batch. `inSync` is false while the datastore is away or being read again: more may be missing. */
+  | {readonly kind: 'flush'; readonly inSync: boolean};
