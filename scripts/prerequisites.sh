@@ -17,6 +17,7 @@ sysctl:procps
 strace:strace
 sqlite3:sqlite3
 tcpdump:tcpdump
+nft:nftables
 /usr/lib/cni/ptp:containernetworking-plugins
 '
 

@@ -3,19 +3,14 @@ import {type ChildProcess, spawn} from 'node:child_process';
 import {closeSync, mkdirSync, openSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {LabPod, type PodOptions} from './lab-pod.ts';
+import {programs} from './programs.ts';
 import {endProcess, mustRun, type ProgramOptions, type ProgramResult, runProgram} from './run-program.ts';
-
-const root = new URL('../..', import.meta.url).pathname;
-/** Executables under test, as a user starts them. */
-export const programs = {
-  calicoNode: join(root, 'bin/calico-node'),
-  calicoctl: join(root, 'bin/calicoctl'),
-  cni: join(root, 'native/build/calico'),
-} as const;
 
 export interface LabNodeFacts {
   readonly name: string;
   readonly namespace: string;
+  /** Name of the node's port in the lab's switch. */
+  readonly switchPort: string;
   readonly holderPid: number;
   readonly folder: string;
   readonly storeFolder: string;
@@ -34,6 +29,10 @@ export class LabNode {
 
   get name(): string {
     return this.facts.name;
+  }
+
+  get switchPort(): string {
+    return this.facts.switchPort;
   }
 
   /** Prefix of a command line that runs in this node's namespaces. */

@@ -1,8 +1,18 @@
 /** A pod: a network namespace inside a node, connected by the CNI binary, and a process in it that sends and answers. */
 
-import {type LabNode, programs} from './lab-node.ts';
 import {PodProcess} from './pod-process-client.ts';
+import {programs} from './programs.ts';
 import {mustRun, type ProgramOptions, type ProgramResult, runProgram} from './run-program.ts';
+
+/** The node a pod lives in, as far as the pod needs it. */
+export interface PodHost {
+  readonly name: string;
+  readonly enter: readonly string[];
+  readonly pods: LabPod[];
+  run(command: readonly string[], options?: ProgramOptions): Promise<ProgramResult>;
+  must(command: readonly string[], options?: ProgramOptions): Promise<string>;
+  agentLog(): string;
+}
 
 export interface PodOptions {
   readonly name: string;
@@ -34,7 +44,7 @@ export function networkConfig(extra: Readonly<Record<string, unknown>> = {}): Re
 }
 
 export class LabPod {
-  readonly node: LabNode;
+  readonly node: PodHost;
   readonly name: string;
   readonly containerId: string;
   readonly #options: PodOptions;
@@ -42,7 +52,7 @@ export class LabPod {
   /** Result of the last successful ADD. */
   result: CniResult | undefined;
 
-  constructor(node: LabNode, options: PodOptions) {
+  constructor(node: PodHost, options: PodOptions) {
     this.node = node;
     this.name = options.name;
     this.containerId = options.containerId ?? options.name;

@@ -93,6 +93,7 @@ export class Lab {
     const node = new LabNode({
       name: options.name,
       namespace,
+      switchPort: port,
       holderPid: holder.pid ?? 0,
       folder: join(this.folder, options.name),
       storeFolder: join(this.folder, 'store'),
@@ -131,8 +132,12 @@ export class Lab {
     await mustRun(['ip', '-n', this.switch, '-batch', '-'], {stdin: switchLines.join('\n')});
     await mustRun(['ip', '-n', this.router, '-batch', '-'], {stdin: routerLines.join('\n')});
     await mustRun([
-      ...['nsenter', `--net=/run/netns/${this.router}`],
-      ...['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'],
+      'nsenter',
+      `--net=/run/netns/${this.router}`,
+      'sysctl',
+      '-qw',
+      'net.ipv4.ip_forward=1',
+      'net.ipv6.conf.all.forwarding=1',
     ]);
   }
 
@@ -140,24 +145,12 @@ export class Lab {
     const script = new URL('node-init.sh', import.meta.url).pathname;
     const folder = join(this.folder, name);
     mkdirSync(folder, {recursive: true});
-    const holder = spawn(
-      'nsenter',
-      [
-        `--net=/run/netns/${namespace}`,
-        ...[
-          'unshare',
-          '--mount',
-          '--uts',
-          '--propagation',
-          'private',
-          script,
-          name,
-          folder,
-          ...(this.#keep ? ['forever'] : []),
-        ],
-      ],
-      {stdio: [this.#keep ? 'ignore' : 'pipe', 'pipe', 'pipe'], detached: true},
-    );
+    const unshare = ['unshare', '--mount', '--uts', '--propagation', 'private'];
+    const hold = [script, name, folder, ...(this.#keep ? ['forever'] : [])];
+    const holder = spawn('nsenter', [`--net=/run/netns/${namespace}`, ...unshare, ...hold], {
+      stdio: [this.#keep ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      detached: true,
+    });
     this.#holders.push(holder);
     await new Promise<void>((resolve, reject) => {
       let errors = '';
