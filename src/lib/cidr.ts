@@ -63,7 +63,7 @@ function ipv6Words(text: string): number[] {
   const [head = '', rest] = text.split('::');
   const left = head === '' ? [] : head.split(':');
   const right = rest === undefined || rest === '' ? [] : rest.split(':');
-  const groups = [...left, ...new Array<string>(8 - left.length - right.length).fill('0'), ...right];
+  const groups = [...left, ...Array.from({length: 8 - left.length - right.length}, () => '0'), ...right];
   const words: number[] = [];
   for (let i = 0; i < 8; i += 2) words.push(group(groups[i]) * 65536 + group(groups[i + 1]));
   return words;

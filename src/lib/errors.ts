@@ -29,6 +29,7 @@ export const REMEDIES = {
   E_CURSOR_LOST: 'The datastore no longer has the changes since that point; list again and watch from there.',
   E_STORE_FULL: 'Free space on the disk that holds the datastore.',
   E_STORE_READ_ONLY: 'Make the folder of the datastore writable for root, or mount its file system read-write.',
+  E_STORE_IO: 'The disk that holds the datastore reports errors; look at the kernel log.',
   E_STORE_CORRUPT: 'Restore the datastore file from a copy; it is no longer readable as it is.',
   E_STORE_UNSAFE: 'The store folder must be a real folder owned by root with mode 0700, its files 0600.',
 
