@@ -6,13 +6,14 @@
  */
 import {compareBytes} from '../../lib/byte-order.ts';
 import type {Expression} from './ast.ts';
+import {Selector} from './selector.ts';
 import {type Token, Tokenizer} from './tokenizer.ts';
 
 export const DEEPEST_SELECTOR = 256;
 
-/** Parses a selector; throws E_BAD_SELECTOR with the position. */
-export function parseExpression(text: string): Expression {
-  return new Parser(new Tokenizer(text)).parse();
+/** Parses a selector; throws E_BAD_SELECTOR that says what is wrong and where. Empty text selects everything. */
+export function parseSelector(text: string): Selector {
+  return new Selector(new Parser(new Tokenizer(text)).parse());
 }
 
 class Parser {
@@ -57,22 +58,20 @@ class Parser {
 
   #parsePrimary(): Expression {
     const token = this.#token;
-    switch (token.kind) {
-      case 'all':
-      case 'global':
-        this.#advance();
-        return {kind: token.kind};
-      case 'has':
-        this.#advance();
-        return {kind: 'has', label: token.label};
-      case 'label':
-        this.#advance();
-        return this.#parseLabelOperation(token.label);
-      case '(':
-        return this.#parseParentheses();
-      default:
-        return this.#fail('expected a label, has(), all(), global() or (');
+    if (token.kind === '(') return this.#parseParentheses();
+    if (token.kind === 'label') {
+      this.#advance();
+      return this.#parseLabelOperation(token.label);
     }
+    if (token.kind === 'has') {
+      this.#advance();
+      return {kind: 'has', label: token.label};
+    }
+    if (token.kind === 'all' || token.kind === 'global') {
+      this.#advance();
+      return {kind: token.kind};
+    }
+    return this.#fail('expected a label, has(), all(), global() or (');
   }
 
   #parseParentheses(): Expression {
@@ -87,19 +86,16 @@ class Parser {
 
   #parseLabelOperation(label: string): Expression {
     const token = this.#token;
-    switch (token.kind) {
-      case 'compare': {
-        this.#advance();
-        return {kind: 'compare', operator: token.operator, label, value: this.#takeString()};
-      }
-      case 'member': {
-        this.#advance();
-        const members = this.#parseSet();
-        return {kind: 'member', operator: token.operator, label, values: [...members].sort(compareBytes), members};
-      }
-      default:
-        return this.#fail('expected an operator after the label');
+    if (token.kind === 'compare') {
+      this.#advance();
+      return {kind: 'compare', operator: token.operator, label, value: this.#takeString()};
     }
+    if (token.kind === 'member') {
+      this.#advance();
+      const members = this.#parseSet();
+      return {kind: 'member', operator: token.operator, label, values: [...members].sort(compareBytes), members};
+    }
+    return this.#fail('expected an operator after the label');
   }
 
   #parseSet(): ReadonlySet<string> {

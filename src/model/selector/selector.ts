@@ -1,10 +1,9 @@
 /**
- * A selector ready for use: parsed once, with its canonical text and identity.
+ * A selector ready for use, made by `parseSelector`: parsed once, with its canonical text and identity.
  */
 import type {Expression} from './ast.ts';
 import {formatExpression, selectorId} from './canonical.ts';
 import {evaluate, type Labels} from './evaluate.ts';
-import {parseExpression} from './parser.ts';
 
 export class Selector {
   readonly expression: Expression;
@@ -25,9 +24,4 @@ export class Selector {
   matches(labels: Labels): boolean {
     return evaluate(this.expression, labels);
   }
-}
-
-/** Parses a selector; throws E_BAD_SELECTOR that says what is wrong and where. Empty text selects everything. */
-export function parseSelector(text: string): Selector {
-  return new Selector(parseExpression(text));
 }

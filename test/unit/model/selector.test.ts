@@ -2,7 +2,7 @@
 import {readFileSync} from 'node:fs';
 import t from 'tap';
 import {hasCode} from '../../../src/lib/errors.ts';
-import {parseSelector} from '../../../src/model/selector/selector.ts';
+import {parseSelector} from '../../../src/model/selector/parser.ts';
 
 interface Vector {
   readonly selector: string;
