@@ -5,8 +5,8 @@
  * the hot path, and one arithmetic for both families. Text from outside is parsed strictly, exactly once, at the edge;
  * inside, canonical text is the key of every map (RFC 5952 for IPv6).
  */
-import {isIPv4, isIPv6} from 'node:net';
 import {AgentError} from './errors.ts';
+import {formatIpv4Word, formatIpv6Groups, parseIpv4Word, parseIpv6Groups} from './ip-text.ts';
 
 export type Family = 4 | 6;
 
@@ -23,13 +23,20 @@ export interface Cidr {
   readonly length: number;
 }
 
+/** Values of one word. */
+const WORD = 2 ** 32;
+
 export const bitsOf = (family: Family): 32 | 128 => (family === 4 ? 32 : 128);
 
 /** Parses an address; undefined when it is not one. Octal, hexadecimal, short forms and zone ids are refused. */
 export function parseIp(text: string): Ip | undefined {
-  if (isIPv4(text)) return {family: 4, words: [ipv4Word(text)]};
-  if (text.includes('%') || !isIPv6(text)) return undefined;
-  return {family: 6, words: ipv6Words(text)};
+  const word = parseIpv4Word(text);
+  if (word !== undefined) return {family: 4, words: [word]};
+  const groups = parseIpv6Groups(text);
+  if (groups === undefined) return undefined;
+  const words: number[] = [];
+  for (let i = 0; i < 8; i += 2) words.push((groups[i] ?? 0) * 65536 + (groups[i + 1] ?? 0));
+  return {family: 6, words};
 }
 
 /** As `parseIp`, but throws E_BAD_ADDRESS. */
@@ -40,66 +47,12 @@ export function requireIp(text: string): Ip {
   return ip;
 }
 
-function ipv4Word(text: string): number {
-  let word = 0;
-  let octet = 0;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code === 46) {
-      word = word * 256 + octet;
-      octet = 0;
-    } else octet = octet * 10 + code - 48;
-  }
-  return word * 256 + octet;
-}
-
-function ipv6Words(text: string): number[] {
-  // An embedded IPv4 tail (::ffff:10.0.0.1) becomes two groups first.
-  const tail = text.lastIndexOf(':');
-  if (text.includes('.')) {
-    const word = ipv4Word(text.slice(tail + 1));
-    text = `${text.slice(0, tail + 1)}${(word >>> 16).toString(16)}:${(word & 0xffff).toString(16)}`;
-  }
-  const [head = '', rest] = text.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = rest === undefined || rest === '' ? [] : rest.split(':');
-  const groups = [...left, ...Array.from({length: 8 - left.length - right.length}, () => '0'), ...right];
-  const words: number[] = [];
-  for (let i = 0; i < 8; i += 2) words.push(group(groups[i]) * 65536 + group(groups[i + 1]));
-  return words;
-}
-
-const group = (text: string | undefined): number => Number.parseInt(text ?? '0', 16);
-
 /** Canonical text: dotted quad, or RFC 5952. */
 export function formatIp(ip: Ip): string {
-  return ip.family === 4 ? formatIpv4Word(ip.words[0] ?? 0) : formatIpv6Words(ip.words);
-}
-
-export function formatIpv4Word(word: number): string {
-  return `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`;
-}
-
-function formatIpv6Words(words: readonly number[]): string {
+  if (ip.family === 4) return formatIpv4Word(ip.words[0] ?? 0);
   const groups: number[] = [];
-  for (const word of words) groups.push(word >>> 16, word & 0xffff);
-  // IPv4-mapped addresses keep their dotted tail (RFC 5952 section 5).
-  if (groups.slice(0, 5).every((g) => g === 0) && groups[5] === 0xffff)
-    return `::ffff:${formatIpv4Word(words[3] ?? 0)}`;
-  let bestStart = -1;
-  let bestLength = 1;
-  for (let i = 0; i < 8; i++) {
-    let end = i;
-    while (end < 8 && groups[end] === 0) end++;
-    if (end - i > bestLength) {
-      bestStart = i;
-      bestLength = end - i;
-    }
-    if (end > i) i = end;
-  }
-  const hex = (part: number[]) => part.map((g) => g.toString(16)).join(':');
-  if (bestStart < 0) return hex(groups);
-  return `${hex(groups.slice(0, bestStart))}::${hex(groups.slice(bestStart + bestLength))}`;
+  for (const word of ip.words) groups.push(word >>> 16, word & 0xffff);
+  return formatIpv6Groups(groups);
 }
 
 /** Network byte order: 4 or 16 bytes. */
@@ -136,14 +89,16 @@ export function compareIp(a: Ip, b: Ip): number {
   return 0;
 }
 
-/** `ip + offset`; offset may be negative, up to 2^53 in size. Wraps around at the end of the family. */
+/** `ip + offset`; offset is a safe integer and may be negative. Wraps around at the end of the family. */
 export function addToIp(ip: Ip, offset: number): Ip {
   const words = [...ip.words];
-  let carry = offset;
-  for (let i = words.length - 1; i >= 0 && carry !== 0; i--) {
-    const sum = (words[i] ?? 0) + carry;
-    words[i] = ((sum % 4294967296) + 4294967296) % 4294967296;
-    carry = Math.floor(sum / 4294967296);
+  let rest = offset;
+  for (let i = words.length - 1; i >= 0 && rest !== 0; i--) {
+    // The low word of the offset is added alone: word + offset could exceed 2^53 and lose its last bit.
+    const low = rest - Math.floor(rest / WORD) * WORD;
+    const sum = (words[i] ?? 0) + low;
+    words[i] = sum % WORD;
+    rest = Math.floor(rest / WORD) + (sum >= WORD ? 1 : 0);
   }
   return {family: ip.family, words};
 }
@@ -151,7 +106,7 @@ export function addToIp(ip: Ip, offset: number): Ip {
 /** `a - b` as a number; exact while it is below 2^53. Both must be of one family. */
 export function distanceOf(a: Ip, b: Ip): number {
   let distance = 0;
-  for (let i = 0; i < a.words.length; i++) distance = distance * 4294967296 + (a.words[i] ?? 0) - (b.words[i] ?? 0);
+  for (let i = 0; i < a.words.length; i++) distance = distance * WORD + ((a.words[i] ?? 0) - (b.words[i] ?? 0));
   return distance;
 }
 

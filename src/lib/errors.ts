@@ -36,6 +36,7 @@ export const REMEDIES = {
   E_NETLINK: 'The kernel refused the request; the message carries its error number and explanation.',
   E_NETLINK_OVERRUN: 'Messages were lost because too many arrived; the state is read again from the kernel.',
   E_NETLINK_INTERRUPTED: 'The table changed while it was read; it is read again.',
+  E_NETLINK_MALFORMED: 'The kernel sent something this agent cannot read; report it with the kernel version.',
   E_NO_NAMESPACE: 'The network namespace is gone or is not one; the container runtime should repeat the request.',
   E_SYSCTL: 'Check that /proc/sys/net is mounted writable for the agent.',
   E_ADDON: 'Build the native part with "make native".',
