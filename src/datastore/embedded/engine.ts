@@ -1,0 +1,252 @@
+/**
+ * The database's side of the thread: takes requests, and works through what waits in turns. All commits that have
+ * arrived by then are one group; then gets, one page of a listing, and the polls that have something to tell.
+ *
+ *     receive -> waiting commits | gets | listings | polls -> turn -> replies
+ *
+ * Reads come after commits, so that who was told of a commit reads it. A step that finds the database locked by another
+ * process leaves its requests waiting, and the turn is repeated shortly; a caller who gives up cancels, and that ends it.
+ */
+import {statSync} from 'node:fs';
+import {AgentError} from '../../lib/errors.ts';
+import type {Operation} from '../store.ts';
+import {Bell} from './bell.ts';
+import {Database} from './database.ts';
+import type {StoreFiles} from './folder.ts';
+import {Lister} from './lister.ts';
+import {type Reply, type Request, sendError} from './protocol.ts';
+import {isBusy, storeError} from './sqlite-error.ts';
+
+/** A group ends here, so that the first commit of many does not wait for the last. */
+const COMMITS_PER_GROUP = 256;
+const LONGEST_BUSY_WAIT_MS = 8;
+
+interface Poll {
+  readonly prefixes: readonly string[];
+  position: number;
+}
+
+interface WaitingListing {
+  readonly prefix: string;
+  /** The caller has taken the last page. */
+  isWanted: boolean;
+}
+
+export class Engine {
+  readonly #files: StoreFiles;
+  readonly #reply: (reply: Reply) => void;
+  readonly #onClosed: () => void;
+  readonly #database: Database;
+  readonly #lister: Lister;
+  readonly #bell: Bell;
+  readonly #inode: number;
+
+  readonly #commits = new Map<number, readonly Operation[]>();
+  readonly #gets = new Map<number, string>();
+  /** In order of arrival; the first one is being read. */
+  readonly #listings = new Map<number, WaitingListing>();
+  readonly #polls = new Map<number, Poll>();
+
+  #isTurnDue = false;
+  #busyTurns = 0;
+  #isClosing = false;
+  /** Set when the store under us is gone: nothing may be acknowledged any more. */
+  #lost: AgentError | undefined;
+
+  constructor(
+    options: {readonly files: StoreFiles; readonly historyLimit: number},
+    dependencies: {readonly reply: (reply: Reply) => void; readonly onClosed: () => void},
+  ) {
+    this.#files = options.files;
+    this.#reply = dependencies.reply;
+    this.#onClosed = dependencies.onClosed;
+    this.#database = new Database(options.files.database, options);
+    this.#lister = new Lister(options.files.database);
+    this.#inode = statSync(options.files.database).ino;
+    this.#bell = new Bell(options.files, {
+      onRing: () => this.#scheduleTurn(),
+      onDeaf: (reason) => this.#reply({kind: 'deaf', reason}),
+    });
+  }
+
+  receive(request: Exclude<Request, {kind: 'open'}>): void {
+    switch (request.kind) {
+      case 'commit':
+        this.#commits.set(request.id, request.operations);
+        break;
+      case 'get':
+        this.#gets.set(request.id, request.key);
+        break;
+      case 'list':
+        this.#listings.set(request.id, {prefix: request.prefix, isWanted: true});
+        break;
+      case 'more': {
+        const listing = this.#listings.get(request.id);
+        if (listing !== undefined) listing.isWanted = true;
+        break;
+      }
+      case 'poll':
+        this.#answer(request.id, () => {
+          this.#polls.set(request.id, {
+            prefixes: request.prefixes,
+            position: this.#database.positionOf(request.cursor),
+          });
+        });
+        break;
+      case 'cancel':
+        this.#cancel(request.id);
+        break;
+      case 'close':
+        this.#isClosing = true;
+        break;
+    }
+    this.#scheduleTurn();
+  }
+
+  #cancel(id: number): void {
+    this.#commits.delete(id);
+    this.#gets.delete(id);
+    this.#polls.delete(id);
+    const [current] = this.#listings.keys();
+    if (this.#listings.delete(id) && current === id) this.#lister.end();
+  }
+
+  #scheduleTurn(): void {
+    if (this.#isTurnDue) return;
+    this.#isTurnDue = true;
+    setImmediate(() => this.#turn());
+  }
+
+  #turn(): void {
+    this.#isTurnDue = false;
+    this.#checkFile();
+    const steps = [() => this.#runCommits(), () => this.#runGets(), () => this.#runListing(), () => this.#runPolls()];
+    const wasBusy = steps.map((step) => this.#isBlocked(step)).includes(true);
+    this.#busyTurns = wasBusy ? this.#busyTurns + 1 : 0;
+    if (wasBusy) {
+      // Processes that were refused together must not come back together.
+      setTimeout(() => this.#scheduleTurn(), Math.random() * Math.min(LONGEST_BUSY_WAIT_MS, 2 ** this.#busyTurns));
+    } else if (this.#commits.size > 0) {
+      this.#scheduleTurn();
+    } else if (this.#isClosing) {
+      this.#close();
+    }
+  }
+
+  /** Runs a step; true when another process held the lock. */
+  #isBlocked(step: () => void): boolean {
+    try {
+      step();
+      return false;
+    } catch (error) {
+      if (isBusy(error)) return true;
+      throw error;
+    }
+  }
+
+  #runCommits(): void {
+    if (this.#commits.size === 0) return;
+    const group = [...this.#commits].slice(0, COMMITS_PER_GROUP);
+    if (this.#commitTogether(group)) return;
+    // One of them may be more than the disk can hold; the others need not fail with it.
+    for (const [id, operations] of group) this.#answer(id, () => this.#commitGroup([[id, operations]]));
+  }
+
+  /** False when SQLite refused the group and each is to be tried alone. */
+  #commitTogether(group: readonly (readonly [number, readonly Operation[]])[]): boolean {
+    if (group.length === 1 || this.#lost !== undefined) return false;
+    try {
+      this.#commitGroup(group);
+      return true;
+    } catch (error) {
+      if (isBusy(error)) throw error;
+      storeError(error, this.#files.folder);
+      return false;
+    }
+  }
+
+  #commitGroup(group: readonly (readonly [number, readonly Operation[]])[]): void {
+    const outcomes = this.#database.commit(group.map(([, operations]) => operations));
+    for (const [index, [id]] of group.entries()) {
+      const outcome = outcomes[index];
+      this.#commits.delete(id);
+      if (outcome === undefined) throw new Error('a commit of the group has no outcome');
+      if (outcome instanceof AgentError) this.#reply({kind: 'failed', id, error: sendError(outcome)});
+      else this.#reply({kind: 'committed', id, result: outcome});
+    }
+    this.#bell.ring();
+  }
+
+  #runGets(): void {
+    for (const [id, key] of this.#gets) {
+      this.#answer(id, () => {
+        this.#reply({kind: 'entry', id, entry: this.#database.get(key)});
+        this.#gets.delete(id);
+      });
+    }
+  }
+
+  #runListing(): void {
+    for (const [id, listing] of this.#listings) {
+      if (!listing.isWanted) return;
+      this.#answer(id, () => {
+        const {entries, position, isLast} = this.#lister.next(listing.prefix);
+        listing.isWanted = false;
+        this.#reply({kind: 'page', id, page: {entries, isLast, cursor: this.#database.cursorAt(position)}});
+        if (isLast) this.#listings.delete(id);
+      });
+    }
+  }
+
+  #runPolls(): void {
+    if (this.#polls.size === 0) return;
+    let newest: number | undefined;
+    for (const [id, poll] of this.#polls) {
+      this.#answer(id, () => {
+        newest ??= this.#database.position();
+        while (poll.position !== newest) {
+          const {updates, position} = this.#database.changesAfter(poll.position, poll.prefixes);
+          poll.position = position;
+          if (updates.length === 0) {
+            newest = this.#database.position();
+            continue;
+          }
+          this.#polls.delete(id);
+          this.#reply({kind: 'changed', id, batch: {updates, cursor: this.#database.cursorAt(position)}});
+          return;
+        }
+      });
+    }
+  }
+
+  /** Runs the work of one request and tells its caller when it fails; leaves it waiting when the database is locked. */
+  #answer(id: number, work: () => void): void {
+    try {
+      if (this.#lost !== undefined) throw this.#lost;
+      work();
+    } catch (error) {
+      if (isBusy(error)) throw error;
+      const failure = storeError(error, this.#files.folder);
+      this.#cancel(id);
+      this.#reply({kind: 'failed', id, error: sendError(failure)});
+    }
+  }
+
+  /** A file that was removed or replaced still takes commits from whoever has it open, and nobody would find them. */
+  #checkFile(): void {
+    if (this.#lost !== undefined) return;
+    const path = this.#files.database;
+    if (statSync(path, {throwIfNoEntry: false})?.ino === this.#inode) return;
+    this.#lost = new AgentError('E_STORE_CORRUPT', `${path} was removed or replaced while in use`, {path});
+  }
+
+  #close(): void {
+    for (const id of [...this.#listings.keys(), ...this.#polls.keys()]) {
+      this.#reply({kind: 'failed', id, error: sendError(new AgentError('E_ABORTED', 'the datastore was closed'))});
+    }
+    this.#bell.close();
+    this.#lister.close();
+    this.#database.close();
+    this.#onClosed();
+  }
+}

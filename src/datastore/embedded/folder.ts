@@ -1,0 +1,137 @@
+/**
+ * The folder of the store: made when absent, refused when somebody else could have a hand in it.
+ *
+ * The promise: what SQLite opens afterwards by path is ours alone. The folder and its files are ours (root's, for the
+ * agent), not symbolic links, not writable by others; the folders above cannot be swapped by others either. Rights
+ * that only let others read are taken away instead.
+ *
+ * Surprise: an existing database file must never be opened here. POSIX locks belong to the process, and closing any
+ * descriptor of the file drops the locks that SQLite holds on it for another handle of this process; another process
+ * would then delete the log under it. So files are looked at with lstat, and created exclusively.
+ */
+import {chmodSync, closeSync, constants, fsyncSync, lstatSync, mkdirSync, openSync, realpathSync} from 'node:fs';
+import {dirname, join, resolve} from 'node:path';
+import {AgentError, messageOf} from '../../lib/errors.ts';
+
+/** Where things lie in a store folder. */
+export interface StoreFiles {
+  readonly folder: string;
+  readonly database: string;
+  /** Written to after each commit so that other processes notice. */
+  readonly bell: string;
+}
+
+const OTHERS_WRITE = 0o022;
+const OTHERS_ANY = 0o077;
+const STICKY = 0o1000;
+
+/** Makes or checks the folder, creates the files that are missing, and says where they are. */
+export function prepareFolder(folder: string): StoreFiles {
+  const path = resolve(folder);
+  const files = {folder: path, database: join(path, 'store.db'), bell: join(path, 'bell')};
+  try {
+    mkdirSync(dirname(path), {recursive: true, mode: 0o755});
+    if (makeFolder(path)) syncFolder(dirname(path));
+    checkParents(path);
+    checkOwn(path, 'folder', 0o700);
+    for (const file of [files.database, files.bell]) if (createFile(file)) syncFolder(path);
+    for (const file of [files.database, `${files.database}-wal`, `${files.database}-shm`, files.bell]) {
+      checkOwn(file, 'file', 0o600);
+    }
+    return files;
+  } catch (error) {
+    throw folderError(error, path);
+  }
+}
+
+function makeFolder(path: string): boolean {
+  try {
+    mkdirSync(path, {mode: 0o700});
+    return true;
+  } catch (error) {
+    if (errno(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function createFile(path: string): boolean {
+  const {O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY} = constants;
+  try {
+    closeSync(openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
+    return true;
+  } catch (error) {
+    if (errno(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** A new name survives a power cut only once its folder is on disk. */
+function syncFolder(path: string): void {
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Anybody who can rename a folder above ours can put another store in our place. */
+function checkParents(path: string): void {
+  let parent = realpathSync(dirname(path));
+  for (;;) {
+    const {mode, uid} = lstatSync(parent);
+    if (uid !== 0 && uid !== ownUid()) throw unsafe(parent, 'belongs to another user', {uid});
+    if ((mode & OTHERS_WRITE) !== 0 && (mode & STICKY) === 0) throw unsafe(parent, 'is writable by others', {mode});
+    const above = dirname(parent);
+    if (above === parent) return;
+    parent = above;
+  }
+}
+
+function checkOwn(path: string, kind: 'file' | 'folder', wantedMode: number): void {
+  const status = lstatSync(path, {throwIfNoEntry: false});
+  if (status === undefined) return;
+  if (status.isSymbolicLink()) throw unsafe(path, 'is a symbolic link');
+  if (!(kind === 'file' ? status.isFile() : status.isDirectory())) throw unsafe(path, `is not a ${kind}`);
+  if (status.uid !== ownUid()) throw unsafe(path, 'belongs to another user', {uid: status.uid});
+  if ((status.mode & OTHERS_WRITE) !== 0) throw unsafe(path, 'is writable by others', {mode: status.mode});
+  if ((status.mode & OTHERS_ANY) !== 0) chmodSync(path, wantedMode);
+}
+
+function unsafe(path: string, reason: string, values: {uid?: number; mode?: number} = {}): AgentError {
+  const mode = values.mode === undefined ? undefined : (values.mode & 0o7777).toString(8).padStart(4, '0');
+  const detail = mode === undefined ? values.uid : mode;
+  const text = `refusing the datastore: ${path} ${reason}${detail === undefined ? '' : ` (${detail})`}`;
+  return new AgentError('E_STORE_UNSAFE', text, {path, ...values, ...(mode === undefined ? {} : {mode})});
+}
+
+function ownUid(): number {
+  return process.geteuid?.() ?? 0;
+}
+
+function folderError(error: unknown, folder: string): unknown {
+  const wrap = (code: 'E_STORE_FULL' | 'E_STORE_READ_ONLY' | 'E_STORE_UNSAFE' | 'E_STORE_IO') =>
+    new AgentError(code, `cannot prepare the datastore folder ${folder}: ${messageOf(error)}`, {folder}, error);
+  switch (errno(error)) {
+    case undefined:
+      return error;
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return wrap('E_STORE_FULL');
+    case 'EROFS':
+    case 'EACCES':
+    case 'EPERM':
+      return wrap('E_STORE_READ_ONLY');
+    case 'ENOTDIR':
+    case 'ELOOP':
+    case 'EEXIST':
+      return wrap('E_STORE_UNSAFE');
+    default:
+      return wrap('E_STORE_IO');
+  }
+}
+
+function errno(error: unknown): string | undefined {
+  if (error instanceof AgentError || !(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' && 'errno' in error ? error.code : undefined;
+}
