@@ -6,8 +6,8 @@ import {compareBytes} from '../lib/byte-order.ts';
 import {emptyObject, isJsonObject, type JsonObject, type JsonValue} from '../lib/exact-json.ts';
 import {invalidResource, violation} from './violation.ts';
 
-/** Strings by name, without a prototype: the names come from outside. */
-export type Text = Readonly<Record<string, string>>;
+/** Strings by name. A map, because the names come from outside. */
+export type StringMap = ReadonlyMap<string, string>;
 
 export class FieldReader {
   readonly #what: string;
@@ -61,14 +61,14 @@ export class FieldReader {
     return Object.entries(this.#takeObject(name) ?? {}).map(([key, value]) => [key, value ?? null] as const);
   }
 
-  text(name: string): Text | undefined {
+  strings(name: string): StringMap | undefined {
     const object = this.#takeObject(name);
     if (object === undefined) return undefined;
-    const text = emptyObject<string>();
+    const strings = new Map<string, string>();
     for (const [key, value] of Object.entries(object)) {
-      text[key] = typeof value === 'string' ? value : this.fail(`${name}[${key}]`, 'must be a string', value);
+      strings.set(key, typeof value === 'string' ? value : this.fail(`${name}[${key}]`, 'must be a string', value));
     }
-    return Object.freeze(text);
+    return strings;
   }
 
   /** The fields nobody asked for. */
@@ -100,15 +100,9 @@ export class FieldReader {
 }
 
 /** A map as the JSON object Go prints for it: keys sorted by their bytes. */
-export function toJsonMap(entries: ReadonlyMap<string | number, JsonValue> | Text): JsonObject {
+export function toJsonMap(entries: ReadonlyMap<string | number, JsonValue>): JsonObject {
   const object = emptyObject();
-  const pairs = isMap(entries)
-    ? [...entries].map(([key, value]) => [String(key), value] as const)
-    : Object.entries(entries);
+  const pairs = [...entries].map(([key, value]) => [String(key), value] as const);
   for (const [key, value] of pairs.sort(([a], [b]) => compareBytes(a, b))) object[key] = value;
   return object;
 }
-
-const isMap = (
-  entries: ReadonlyMap<string | number, JsonValue> | Text,
-): entries is ReadonlyMap<string | number, JsonValue> => entries instanceof Map;

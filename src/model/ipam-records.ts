@@ -9,16 +9,19 @@
  */
 import {bitsOf, parseCidr} from '../lib/cidr.ts';
 import {emptyObject, type JsonObject, type JsonValue, parseJson, printJson} from '../lib/exact-json.ts';
-import {FieldReader, type Text, toJsonMap} from './field-reader.ts';
+import {FieldReader, type StringMap, toJsonMap} from './field-reader.ts';
 import {keepStored, storedForm} from './stored-form.ts';
+
+/** Facts about an owner: node, pod, namespace, type, timestamp. */
+export type BlockAttributes = StringMap;
 
 /** Who has an address, shared by all addresses of a block with the same owner. */
 export interface AllocationAttribute {
   readonly handleId: string | undefined;
-  /** Facts about the owner: node, pod, namespace, type, timestamp. No prototype: keys are data. */
-  readonly secondary: Text;
+  /** Empty when nothing is known. */
+  readonly secondary: BlockAttributes;
   /** The second owner while a virtual machine moves between nodes. */
-  readonly alternateOwner?: Text | undefined;
+  readonly alternateOwner?: BlockAttributes | undefined;
   /** The address is free but cools down since then; the entry has no owner. */
   readonly releasedAt?: string | undefined;
   readonly unknownFields?: JsonObject | undefined;
@@ -92,11 +95,11 @@ export function decodeBlock(text: string): Block {
   const isOrdinal = (value: JsonValue): value is number => isIndexBelow(value, 2 ** size);
   const allocations = fields.list('allocations').map((entry, i) => {
     if (entry === null || isIndexBelow(entry, attributes.length)) return entry;
-    return fields.fail(`allocations[${i}]`, `must be null or an index into the ${attributes.length} attributes`);
+    return fields.fail(`allocations[${i}]`, `must be null or an index into the ${attributes.length} attributes`, entry);
   });
   if (allocations.length !== 2 ** size) fields.fail('allocations', `must have ${2 ** size} entries`);
   const unallocated = fields.list('unallocated').map((entry, i) => {
-    return isOrdinal(entry) ? entry : fields.fail(`unallocated[${i}]`, `must be between 0 and ${2 ** size - 1}`);
+    return isOrdinal(entry) ? entry : fields.fail(`unallocated[${i}]`, `must be between 0 and ${2 ** size - 1}`, entry);
   });
   const block: Block = {
     cidr: cidrText,
@@ -138,8 +141,9 @@ function readSequenceNumbers(
   for (const [key, value] of fields.map('sequenceNumberForAllocation')) {
     const path = `sequenceNumberForAllocation[${key}]`;
     const ordinal = /^[0-9]{1,5}$/.test(key) ? Number(key) : Number.NaN;
-    if (!isOrdinal(ordinal)) return fields.fail(path, 'must belong to an address of the block');
-    if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) return fields.fail(path, 'must be a whole number');
+    if (!isOrdinal(ordinal)) return fields.fail(path, 'must belong to an address of the block', value);
+    if (typeof value !== 'bigint' && !Number.isSafeInteger(value))
+      return fields.fail(path, 'must be a whole number', value);
     numbers.set(ordinal, BigInt(value as bigint | number));
   }
   return numbers;
@@ -148,8 +152,8 @@ function readSequenceNumbers(
 function readAttribute(fields: FieldReader): AllocationAttribute {
   return {
     handleId: fields.string('handle_id'),
-    secondary: fields.text('secondary') ?? (Object.create(null) as Text),
-    alternateOwner: fields.text('alternateOwnerAttrs'),
+    secondary: fields.strings('secondary') ?? new Map<string, string>(),
+    alternateOwner: fields.strings('alternateOwnerAttrs'),
     releasedAt: fields.string('releasedAt'),
     unknownFields: fields.rest(),
   };
@@ -159,7 +163,7 @@ function attributeJson(attribute: AllocationAttribute): JsonObject {
   const {handleId, secondary, alternateOwner, releasedAt, unknownFields} = attribute;
   return {
     handle_id: handleId,
-    secondary: Object.keys(secondary).length === 0 ? undefined : toJsonMap(secondary),
+    secondary: secondary.size === 0 ? undefined : toJsonMap(secondary),
     alternateOwnerAttrs: alternateOwner === undefined ? undefined : toJsonMap(alternateOwner),
     releasedAt,
     ...unknownFields,
@@ -190,7 +194,7 @@ export function decodeHandle(text: string): Handle {
   const fields = new FieldReader('IPAM handle', parseJson(text));
   const counts = new Map<string, number>();
   for (const [cidr, count] of fields.map('block')) {
-    if (!isIndexBelow(count, 2 ** 31)) return fields.fail(`block[${cidr}]`, 'must be a count of addresses');
+    if (!isIndexBelow(count, 2 ** 31)) return fields.fail(`block[${cidr}]`, 'must be a count of addresses', count);
     counts.set(cidr, count);
   }
   const handle: Handle = {counts, deleted: fields.boolean('deleted') ?? false, unknownFields: fields.rest()};

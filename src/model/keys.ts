@@ -173,6 +173,7 @@ function parseIpam(path: readonly string[]): ParsedKey | undefined {
       const cidr = fifth === undefined ? undefined : blockCidr(path.slice(2));
       return cidr === undefined ? undefined : {kind: 'affinity', type: area, host: second, cidr};
     }
+    case undefined:
     default:
       return undefined;
   }

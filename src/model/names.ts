@@ -65,6 +65,7 @@ export function workloadPart(identity: WorkloadEndpointIdentity): string | undef
       return identity.containerID;
     case 'libnetwork':
       return 'libnetwork';
+    case undefined:
     default:
       return identity.workload;
   }
