@@ -4,8 +4,9 @@
  * Promise: a key is pending exactly when the two maps disagree on it. Every change of either map re-examines the keys
  * it touches and no others, so asking for the difference costs as much as the difference.
  *
- * What surprised us: news about a key may arrive while our own write of it is under way. `record` then leaves the key
- * to the news, because nobody knows which of the two happened last; at worst the key is written once more.
+ * What surprised us: news about a key (`setActual`, `deleteActual`) may arrive while a write or a read-back of it is under
+ * way, and nobody can tell which of the two is older. Where they contradict each other, `record` and `replaceActual`
+ * say so, and the state has to be read back (again).
  */
 import type {Clock} from './clock.ts';
 import type {Changes} from './driver.ts';
@@ -17,8 +18,8 @@ export class DeltaTracker<K extends string, V> {
   #actual = new Map<K, V>();
   /** Keys on which the maps disagree, with the time they began to; the oldest comes first. */
   readonly #pendingSinceMs = new Map<K, number>();
-  /** Keys somebody told us about since the last `pending()`. */
-  readonly #observed = new Set<K>();
+  /** Keys somebody told us about since the write or read-back under way began. */
+  readonly #news = new Set<K>();
 
   constructor(
     options: {readonly equal: (desired: V, actual: V) => boolean},
@@ -67,31 +68,41 @@ export class DeltaTracker<K extends string, V> {
     for (const [key, value] of next) this.setDesired(key, value);
   }
 
-  /** Makes `entries` the whole actual state: the result of a read-back. */
-  replaceActual(entries: Iterable<readonly [K, V]>): void {
-    const previous = this.#actual;
-    this.#actual = new Map(entries);
-    for (const key of previous.keys()) if (!this.#actual.has(key)) this.#examine(key);
-    for (const key of this.#actual.keys()) this.#examine(key);
-  }
-
   /** Somebody saw that `key` is `value` now, for example a kernel monitor. */
   setActual(key: K, value: V): void {
-    this.#observed.add(key);
+    this.#news.add(key);
     this.#actual.set(key, value);
     this.#examine(key);
   }
 
   /** Somebody saw that `key` is gone. */
   deleteActual(key: K): void {
-    this.#observed.add(key);
+    this.#news.add(key);
     this.#actual.delete(key);
     this.#examine(key);
   }
 
-  /** What it takes to make actual equal to desired: a snapshot, in the order in which the keys became pending. */
+  /** To be called before a read-back begins: news from here on may be newer than what it will say. */
+  beginReadBack(): void {
+    this.#news.clear();
+  }
+
+  /** Makes `entries`, the result of a read-back, the whole actual state. False when news contradict it. */
+  replaceActual(entries: Iterable<readonly [K, V]>): boolean {
+    const previous = this.#actual;
+    const next = new Map(entries);
+    this.#actual = next;
+    for (const key of previous.keys()) if (!next.has(key)) this.#examine(key);
+    for (const key of next.keys()) this.#examine(key);
+    return this.#endNews((key) => this.#agrees(key, previous, next));
+  }
+
+  /**
+   * What it takes to make actual equal to desired: a snapshot, in the order in which the keys became pending. A write
+   * begins with it and ends with `record`.
+   */
   pending(): Changes<K, V> {
-    this.#observed.clear();
+    this.#news.clear();
     const writes = new Map<K, V>();
     const removals = new Map<K, V>();
     for (const key of this.#pendingSinceMs.keys()) {
@@ -101,31 +112,45 @@ export class DeltaTracker<K extends string, V> {
     return {writes, removals};
   }
 
-  /** Takes over the outcome of `changes`, the last snapshot: what is not among `failed` is now so. */
-  record(changes: Changes<K, V>, failed: ReadonlyMap<K, unknown>): void {
-    const isKnown = (key: K) => !failed.has(key) && !this.#observed.has(key);
+  /**
+   * Takes over the outcome of `changes`, the last snapshot: what is not among `failed` is now so. False when news
+   * contradict it.
+   */
+  record(changes: Changes<K, V>, failed: ReadonlyMap<K, unknown>): boolean {
+    const isCertain = this.#endNews((key) => {
+      if (failed.has(key)) return true;
+      if (changes.writes.has(key)) return this.#agrees(key, changes.writes, this.#actual);
+      return !changes.removals.has(key) || !this.#actual.has(key);
+    });
     for (const [key, value] of changes.writes) {
-      if (!isKnown(key)) continue;
+      if (failed.has(key)) continue;
       this.#actual.set(key, value);
       this.#examine(key);
     }
     for (const key of changes.removals.keys()) {
-      if (!isKnown(key)) continue;
+      if (failed.has(key)) continue;
       this.#actual.delete(key);
       this.#examine(key);
     }
-    this.#observed.clear();
+    return isCertain;
   }
 
   /** Restores the promise for one key. A key that stays pending keeps its age. */
   #examine(key: K): void {
-    if (this.#agrees(key)) this.#pendingSinceMs.delete(key);
+    if (this.#agrees(key, this.#desired, this.#actual)) this.#pendingSinceMs.delete(key);
     else if (!this.#pendingSinceMs.has(key)) this.#pendingSinceMs.set(key, this.#clock.monotonicMs());
   }
 
-  #agrees(key: K): boolean {
-    const isDesired = this.#desired.has(key);
-    if (isDesired !== this.#actual.has(key)) return false;
-    return !isDesired || this.#equal(this.#desired.get(key) as V, this.#actual.get(key) as V);
+  #agrees(key: K, desired: ReadonlyMap<K, V>, actual: ReadonlyMap<K, V>): boolean {
+    const isDesired = desired.has(key);
+    if (isDesired !== actual.has(key)) return false;
+    return !isDesired || this.#equal(desired.get(key) as V, actual.get(key) as V);
+  }
+
+  /** Forgets the news; true when `isConsistent` holds for every key there were news of. */
+  #endNews(isConsistent: (key: K) => boolean): boolean {
+    const isCertain = this.#news.keys().every(isConsistent);
+    this.#news.clear();
+    return isCertain;
   }
 }

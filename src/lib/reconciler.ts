@@ -82,7 +82,7 @@ export class Reconciler<K extends string, V> {
     const changes = this.tracker.pending();
     if (changes.writes.size === 0 && changes.removals.size === 0) return new Map();
     const failed = await this.#attempt(() => this.#driver.apply(changes, signal));
-    this.tracker.record(changes, failed);
+    if (!this.tracker.record(changes, failed)) this.#stale = true;
     for (const error of failed.values()) this.#recorder?.failed(codeOf(error));
     return failed;
   }
@@ -91,7 +91,9 @@ export class Reconciler<K extends string, V> {
     if (!this.#stale) return;
     // First, or an invalidate() that arrives during the read-back would be lost.
     this.#stale = false;
-    this.tracker.replaceActual(await this.#attempt(() => this.#driver.list(signal)));
+    this.tracker.beginReadBack();
+    const entries = await this.#attempt(() => this.#driver.list(signal));
+    if (!this.tracker.replaceActual(entries)) this.#stale = true;
   }
 
   /** A rejection means that the outcome is unknown: whatever we believed may be wrong now. */
