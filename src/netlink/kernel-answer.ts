@@ -36,7 +36,7 @@ export function netlinkError(answer: KernelRefusal, what: string, context: Error
   return new AgentError('E_NETLINK', `cannot ${what}: ${because}`, {
     ...context,
     errno: answer.errno,
-    name: answer.name,
+    errnoName: answer.name,
     kernelMessage: answer.message,
   });
 }

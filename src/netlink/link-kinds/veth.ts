@@ -16,8 +16,11 @@ export interface VethInfo {
 
 export interface VethSpec {
   readonly kind: 'veth';
-  /** The other end; its `netnsFd` puts it into another namespace. */
-  readonly peer: LinkAttributes & {readonly name: string};
+  /**
+   * The other end; its `netnsFd` puts it into another namespace. It cannot be made up: at that moment it has no other
+   * end yet, and the kernel answers ENOTCONN.
+   */
+  readonly peer: Omit<LinkAttributes, 'up'> & {readonly name: string};
 }
 
 export const veth: LinkKind<'veth', VethInfo, VethSpec> = {
