@@ -8,7 +8,10 @@
  *
  * Every call ends: it has a deadline and takes an AbortSignal. Failures are AgentErrors with one of the codes
  * E_CONFLICT, E_EXISTS, E_NOT_FOUND (the expected ones), E_UNREACHABLE, E_UNAUTHORISED, E_UNSUPPORTED, E_DEADLINE,
- * E_ABORTED, E_CURSOR_LOST, E_STORE_*. After E_UNREACHABLE or E_DEADLINE the outcome of a commit is unknown.
+ * E_ABORTED, E_CURSOR_LOST, E_STORE_*. After E_UNREACHABLE, E_DEADLINE, E_ABORTED (unless the signal had aborted before
+ * the call) and E_STORE_IO the outcome of a commit is unknown: read before repeating.
+ *
+ * Whatever holds for every store is tested by one suite, test/helpers/store-contract.ts.
  */
 
 /** Version of one key. Opaque. */
@@ -36,7 +39,7 @@ export interface CallOptions {
 }
 
 /**
- * One operation of a commit.
+ * One operation of a commit; a commit names each key once.
  * - create: the key must not exist, else E_EXISTS.
  * - update: the key must be at `revision`; another revision is E_CONFLICT, no key is E_NOT_FOUND.
  * - put: unconditional.
@@ -50,7 +53,10 @@ export type Operation =
   | {readonly kind: 'delete'; readonly key: string; readonly revision?: Revision | undefined}
   | {readonly kind: 'check'; readonly key: string; readonly revision: Revision | undefined};
 
-/** What a failed commit carries in `context`: the operation's place in the list, its key, and the entry now there. */
+/**
+ * What a commit refused with E_CONFLICT, E_EXISTS or E_NOT_FOUND carries in `context` (read it with `commitFailureOf`):
+ * the operation's place in the list, its key, and the entry now there.
+ */
 export interface CommitFailure {
   readonly index: number;
   readonly key: string;
@@ -62,7 +68,7 @@ export interface CommitResult {
   readonly revisions: readonly (Revision | undefined)[];
 }
 
-/** A change of one key: the new value, or undefined when it was deleted. */
+/** A change of one key: the new value, or undefined when it was deleted (the revision is then that of the deletion). */
 export interface Update {
   readonly key: string;
   readonly value: string | undefined;
@@ -90,7 +96,10 @@ export interface Store {
   get(key: string, options?: CallOptions): Promise<Entry | undefined>;
   /** All entries whose key begins with `prefix`. */
   list(prefix: string, options?: CallOptions): Promise<Listing>;
-  /** All operations or, where `atomicAcrossKeys`, none. Rejects with the first operation that does not hold. */
+  /**
+   * All operations or, where `atomicAcrossKeys`, none. Rejects with the first operation that does not hold; with
+   * E_UNSUPPORTED when there are more than `maxOps`. A write gives a new revision also when the value stays the same.
+   */
   commit(operations: readonly Operation[], options?: CallOptions): Promise<CommitResult>;
   /**
    * Changes after `cursor` of keys with one of the prefixes, in order per key, each batch non-empty. Changes of one key
@@ -101,6 +110,7 @@ export interface Store {
     cursor: Cursor,
     options: {readonly signal: AbortSignal},
   ): AsyncIterable<WatchBatch>;
+  /** Ends watches and listings; what was acknowledged stays. Every later call rejects with E_ABORTED. */
   close(): Promise<void>;
 }
 

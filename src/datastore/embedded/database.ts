@@ -10,7 +10,7 @@ import type {DatabaseSync, SQLOutputValue, StatementSync} from 'node:sqlite';
 import {AgentError} from '../../lib/errors.ts';
 import {refusal} from '../precondition.ts';
 import type {CommitResult, Cursor, Entry, Operation, Revision, Update} from '../store.ts';
-import {connect, integerOf, prepareSchema, textOf} from './schema.ts';
+import {connect, integerOf, prepareSchema, stopWaiting, textOf} from './schema.ts';
 
 /** What one look at the history yields: what changed, and how far it got. */
 export interface Changes {
@@ -54,6 +54,7 @@ export class Database {
     this.#selectChanges = connection.prepare(
       'SELECT sequence, key FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?',
     );
+    stopWaiting(connection);
   }
 
   get(key: string): Entry | undefined {

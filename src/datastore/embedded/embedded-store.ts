@@ -65,7 +65,7 @@ export class EmbeddedStore implements Store {
   readonly #calls = new Map<number, Call>();
   #lastId = 0;
   /** Why no call is taken any more. */
-  #ended: unknown;
+  #ended: Error | undefined;
 
   private constructor(options: EmbeddedStoreOptions, dependencies: EmbeddedStoreDependencies) {
     this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
@@ -74,7 +74,7 @@ export class EmbeddedStore implements Store {
     this.#worker = startWorker();
     this.#worker.on('message', (reply: Reply) => this.#receive(reply));
     this.#worker.on('error', (error) => {
-      this.#end(new AgentError('E_INTERNAL', 'the thread of the datastore failed', {folder: options.folder}, error));
+      this.#end(new Error('the thread of the datastore failed', {cause: error}));
     });
     this.#exited = new Promise((resolve) => {
       this.#worker.once('exit', () => {
@@ -219,7 +219,7 @@ export class EmbeddedStore implements Store {
   }
 
   /** Fails what waits and what will be asked. */
-  #end(error: AgentError): void {
+  #end(error: Error): void {
     this.#ended ??= error;
     for (const [id, call] of this.#calls) this.#finish(id, call).fail(error);
   }

@@ -186,15 +186,17 @@ export class Engine {
     }
   }
 
+  /** One page of the oldest listing; when that was its last, the next one begins. */
   #runListing(): void {
     for (const [id, listing] of this.#listings) {
       if (!listing.isWanted) return;
       this.#answer(id, () => {
         const {entries, position, isLast} = this.#lister.next(listing.prefix);
         listing.isWanted = false;
-        this.#reply({kind: 'page', id, page: {entries, isLast, cursor: this.#database.cursorAt(position)}});
         if (isLast) this.#listings.delete(id);
+        this.#reply({kind: 'page', id, page: {entries, isLast, cursor: this.#database.cursorAt(position)}});
       });
+      if (this.#listings.has(id)) return;
     }
   }
 

@@ -80,8 +80,8 @@ function checkParents(path: string): void {
   let parent = realpathSync(dirname(path));
   for (;;) {
     const {mode, uid} = lstatSync(parent);
-    if (uid !== 0 && uid !== ownUid()) throw unsafe(parent, 'belongs to another user', {uid});
-    if ((mode & OTHERS_WRITE) !== 0 && (mode & STICKY) === 0) throw unsafe(parent, 'is writable by others', {mode});
+    if (uid !== 0 && uid !== ownUid()) throw unsafe(parent, `belongs to user ${uid}`);
+    if ((mode & OTHERS_WRITE) !== 0 && (mode & STICKY) === 0) throw unsafe(parent, `has mode ${octal(mode)}`);
     const above = dirname(parent);
     if (above === parent) return;
     parent = above;
@@ -93,17 +93,16 @@ function checkOwn(path: string, kind: 'file' | 'folder', wantedMode: number): vo
   if (status === undefined) return;
   if (status.isSymbolicLink()) throw unsafe(path, 'is a symbolic link');
   if (!(kind === 'file' ? status.isFile() : status.isDirectory())) throw unsafe(path, `is not a ${kind}`);
-  if (status.uid !== ownUid()) throw unsafe(path, 'belongs to another user', {uid: status.uid});
-  if ((status.mode & OTHERS_WRITE) !== 0) throw unsafe(path, 'is writable by others', {mode: status.mode});
+  if (status.uid !== ownUid()) throw unsafe(path, `belongs to user ${status.uid}`);
+  if ((status.mode & OTHERS_WRITE) !== 0) throw unsafe(path, `has mode ${octal(status.mode)}`);
   if ((status.mode & OTHERS_ANY) !== 0) chmodSync(path, wantedMode);
 }
 
-function unsafe(path: string, reason: string, values: {uid?: number; mode?: number} = {}): AgentError {
-  const mode = values.mode === undefined ? undefined : (values.mode & 0o7777).toString(8).padStart(4, '0');
-  const detail = mode === undefined ? values.uid : mode;
-  const text = `refusing the datastore: ${path} ${reason}${detail === undefined ? '' : ` (${detail})`}`;
-  return new AgentError('E_STORE_UNSAFE', text, {path, ...values, ...(mode === undefined ? {} : {mode})});
+function unsafe(path: string, fact: string): AgentError {
+  return new AgentError('E_STORE_UNSAFE', `refusing the datastore: ${path} ${fact}`, {path});
 }
+
+const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(4, '0');
 
 function ownUid(): number {
   return process.geteuid?.() ?? 0;

@@ -7,7 +7,7 @@ import type {DatabaseSync, StatementSync} from 'node:sqlite';
 import {prefixEnd} from '../key-range.ts';
 import type {Entry} from '../store.ts';
 import {entryOf} from './database.ts';
-import {connect, integerOf} from './schema.ts';
+import {connect, integerOf, stopWaiting} from './schema.ts';
 
 /** A page is cut when it has this much text, so that neither thread is held for long. */
 const PAGE_TEXT_LIMIT = 256 * 1024;
@@ -32,6 +32,7 @@ export class Lister {
     const select = 'SELECT key, value, revision FROM entries WHERE key >= ?';
     this.#selectFrom = this.#connection.prepare(`${select} ORDER BY key`);
     this.#selectBetween = this.#connection.prepare(`${select} AND key < ? ORDER BY key`);
+    stopWaiting(this.#connection);
   }
 
   /** The first page of the listing of `prefix`, or the next one. */

@@ -12,6 +12,8 @@ import {isBusy} from './sqlite-error.ts';
 /** Marks the file as ours for `file` and `sqlite3`: "CALI". */
 const APPLICATION_ID = 0x43414c49;
 const SCHEMA_VERSION = 1;
+/** The caller's deadline ends the opening before that. */
+const OPENING_WAIT_MS = 60_000;
 /** The log is cut back to this size when it has been copied into the database. */
 const LOG_BYTES_KEPT = 16 * 1024 * 1024;
 
@@ -22,17 +24,22 @@ const SCHEMA = `
 `;
 
 /**
- * A connection with every commit on disk before it returns. The lock of another process is never waited for inside
- * SQLite, whose waits are coarse and deaf to a caller who gives up.
+ * A connection with every commit on disk before it returns. While the store is being opened nobody else waits for this
+ * thread, so SQLite may wait for other processes' locks; `stopWaiting` ends that.
  */
 export function connect(path: string): DatabaseSync {
-  const connection = new DatabaseSync(path, {timeout: 0, enableForeignKeyConstraints: false});
+  const connection = new DatabaseSync(path, {timeout: OPENING_WAIT_MS, enableForeignKeyConstraints: false});
   connection.exec('PRAGMA synchronous = FULL');
   connection.exec('PRAGMA trusted_schema = OFF');
   connection.exec('PRAGMA cell_size_check = ON');
   connection.exec(`PRAGMA journal_size_limit = ${LOG_BYTES_KEPT}`);
   connection.enableDefensive(true);
   return connection;
+}
+
+/** From here on a lock of another process surfaces at once: SQLite's waits are coarse, and deaf to who gives up. */
+export function stopWaiting(connection: DatabaseSync): void {
+  connection.exec('PRAGMA busy_timeout = 0');
 }
 
 /** Creates the schema in an empty file; refuses a file of a newer program or of somebody else. */
@@ -74,7 +81,7 @@ function versionOf(connection: DatabaseSync, path: string): number {
   return version;
 }
 
-/** Repeats `step` while another process holds the lock. For the opening only, when nobody else waits for the thread. */
+/** Repeats `step` while SQLite does not wait itself: when two processes that read both want to write. */
 function whenFree<T>(step: () => T): T {
   const nap = new Int32Array(new SharedArrayBuffer(4));
   for (;;) {
