@@ -158,9 +158,9 @@ function parseResource(path: readonly string[]): ResourceKey | undefined {
 }
 
 function parseIpam(path: readonly string[]): ParsedKey | undefined {
-  const [area, second, third, , fifth] = path;
+  const [area, second, third] = path;
   if (second === undefined) return area === 'config' && path.length === 1 ? {kind: 'ipam-config'} : undefined;
-  switch (area) {
+  switch (area ?? '') {
     case 'assignment': {
       const cidr = blockCidr(path.slice(1));
       return cidr === undefined ? undefined : {kind: 'block', cidr};
@@ -168,15 +168,17 @@ function parseIpam(path: readonly string[]): ParsedKey | undefined {
     case 'handle':
       return path.length === 2 ? {kind: 'handle', handleId: second} : undefined;
     case 'host':
-    case 'virtual': {
-      if (third === undefined) return area === 'host' ? {kind: 'host-marker', host: second} : undefined;
-      const cidr = fifth === undefined ? undefined : blockCidr(path.slice(2));
-      return cidr === undefined ? undefined : {kind: 'affinity', type: area, host: second, cidr};
-    }
-    case undefined:
+      return third === undefined ? {kind: 'host-marker', host: second} : parseAffinity('host', path);
+    case 'virtual':
+      return parseAffinity('virtual', path);
     default:
       return undefined;
   }
+}
+
+function parseAffinity(type: AffinityType, [, host, ...block]: readonly string[]): AffinityKey | undefined {
+  const cidr = blockCidr(block);
+  return host === undefined || cidr === undefined ? undefined : {kind: 'affinity', type, host, cidr};
 }
 
 /** The CIDR of `ipv4/block/10.65.0.0-26`. Another spelling of the same network would be another key: refused. */

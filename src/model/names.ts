@@ -58,14 +58,13 @@ function nameSegments(identity: WorkloadEndpointIdentity): string[] {
 
 /** The third part of the name. */
 export function workloadPart(identity: WorkloadEndpointIdentity): string | undefined {
-  switch (identity.orchestrator) {
+  switch (identity.orchestrator ?? '') {
     case 'k8s':
       return identity.pod;
     case 'cni':
       return identity.containerID;
     case 'libnetwork':
       return 'libnetwork';
-    case undefined:
     default:
       return identity.workload;
   }

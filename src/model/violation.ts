@@ -13,11 +13,12 @@ export interface Violation {
   readonly rule: string;
 }
 
-const LONGEST_VALUE = 96;
+/** Of a path and of a value, in characters. */
+const LONGEST_TEXT = 128;
 const MOST_VIOLATIONS = 32;
 
 export function violation(path: string, value: unknown, rule: string): Violation {
-  return {path, value: value === undefined ? undefined : printable(value), rule};
+  return {path: clip(path), value: value === undefined ? undefined : printable(value), rule};
 }
 
 export function formatViolation({path, value, rule}: Violation): string {
@@ -36,17 +37,11 @@ export function invalidResource(what: string, violations: readonly Violation[]):
 
 /** Short text of any value, bounded in length and depth whatever somebody put there. */
 function printable(value: unknown): string {
-  switch (typeof value) {
-    case 'string':
-      return JSON.stringify(value.length > LONGEST_VALUE ? `${value.slice(0, LONGEST_VALUE - 3)}...` : value);
-    case 'number':
-    case 'bigint':
-    case 'boolean':
-      return String(value);
-    case 'object':
-      if (value === null) return 'null';
-      return Array.isArray(value) ? `a list of ${value.length}` : 'an object';
-    default:
-      return `a ${typeof value}`;
-  }
+  if (typeof value === 'string') return JSON.stringify(clip(value));
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' || value === null)
+    return String(value);
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
+
+const clip = (text: string): string => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT - 3)}...` : text);

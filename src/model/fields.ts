@@ -1,0 +1,157 @@
+/**
+ * The types of single values that resources are made of: addresses, networks, names, durations, numbers with a range.
+ * Each is a zod schema whose messages continue "this value ...".
+ */
+import {z} from 'zod';
+import {type Family, formatCidr, formatIp, parseCidr, parseIp, parseIpWithPrefix} from '../lib/cidr.ts';
+import {formatDuration, parseDuration} from '../lib/duration.ts';
+import {messageOf} from '../lib/errors.ts';
+import {subdomainName} from './name-rules.ts';
+import {normalised} from './schema.ts';
+import {parseSelector} from './selector/parser.ts';
+
+/** Text for which `isRight` holds. */
+export const textThat = (isRight: (text: string) => boolean, rule: string): z.ZodString =>
+  z.string().refine(isRight, rule);
+
+/** A whole number, with an inclusive range if one is given. */
+export function integer(min?: number, max?: number): z.ZodInt {
+  if (min !== undefined && max !== undefined) {
+    const rule = `must be between ${min} and ${max}`;
+    return z.int().min(min, rule).max(max, rule);
+  }
+  return min === undefined ? z.int() : z.int().min(min, `must be at least ${min}`);
+}
+
+/** Go's bool with omitempty: false unless set. */
+export const flag = (): z.ZodDefault<z.ZodBoolean> => z.boolean().default(false);
+
+const familyOf = (text: string): Family | undefined => parseIp(text)?.family;
+
+export const ipAddress = (): z.ZodString => textThat((text) => familyOf(text) !== undefined, 'must be an IP address');
+export const ipv4Address = (): z.ZodString => textThat((text) => familyOf(text) === 4, 'must be an IPv4 address');
+export const ipv6Address = (): z.ZodString => textThat((text) => familyOf(text) === 6, 'must be an IPv6 address');
+
+/** An address, or a network whose host bits may be set. */
+export const cidrOrIp = (): z.ZodString =>
+  textThat((text) => parseIpWithPrefix(text) !== undefined, 'must be an IP address or a CIDR');
+
+/** An address of a family with the length of its subnet; Calico takes a bare address too. */
+export const interfaceAddress = (family: Family): z.ZodString =>
+  textThat(
+    (text) => parseIpWithPrefix(text)?.ip.family === family,
+    `must be an IPv${family} address with its prefix length`,
+  );
+
+/** An address, or a network whose host bits are zero. */
+export const network = (): z.ZodString => textThat(isMasked, 'must be an IP address or a strictly masked CIDR');
+
+/** True when no host bit is set. Other spellings of the same network (`fd00:0::/64`) are fine. */
+export function isMasked(text: string): boolean {
+  const address = parseIpWithPrefix(text);
+  const cidr = parseCidr(text);
+  return address !== undefined && cidr !== undefined && formatIp(address.ip) === formatIp(cidr.ip);
+}
+
+/** One address as a network: `10.65.0.1/32`, or without its length. */
+export const singleAddressNetwork = (): z.ZodString =>
+  textThat((text) => {
+    const cidr = parseCidr(text);
+    return cidr !== undefined && isMasked(text) && formatCidr(cidr).endsWith(cidr.ip.family === 4 ? '/32' : '/128');
+  }, 'must be a single IP address: /32 or /128');
+
+const MAC =
+  /^[0-9a-f]{2}(?:(?::[0-9a-f]{2}){5}|(?:-[0-9a-f]{2}){5}|(?::[0-9a-f]{2}){7}|(?:-[0-9a-f]{2}){7})$|^[0-9a-f]{4}(?:\.[0-9a-f]{4}){2,3}$/i;
+export const macAddress = (): z.ZodString =>
+  textThat((text) => text.length < 64 && MAC.test(text), 'must be a MAC address, for example 66:f9:37:c3:7e:94');
+
+const INTERFACE = /^[a-zA-Z0-9_.-]{1,15}$/;
+export const isInterfaceName = (text: string): boolean => INTERFACE.test(text);
+/** A network interface, or `*` for all. */
+export const interfaceName = (): z.ZodString =>
+  textThat((text) => text === '*' || isInterfaceName(text), "must be 1 to 15 letters, digits, '_', '.' or '-'");
+
+/** A reference to another resource by its name. */
+export const nameReference = (): z.ZodString =>
+  textThat((text) => subdomainName(text) === undefined, 'must be the name of a resource');
+
+const CONTAINER_ID = /^[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$/;
+export const containerId = (): z.ZodString =>
+  textThat((text) => text.length <= 253 && CONTAINER_ID.test(text), "must consist of letters, digits and '-'");
+
+/** A 32-byte key in base64. */
+export const base64Key = (): z.ZodString =>
+  textThat((text) => /^[A-Za-z0-9+/]{43}=$/.test(text), 'must be a key of 32 bytes in base64');
+
+/** A selector of at most `maxLength` characters. */
+export const selector = (maxLength = 65_536): z.ZodString =>
+  z.string().superRefine((text, context) => {
+    if (text.length > maxLength) context.addIssue(`must have at most ${maxLength} characters`);
+    else
+      try {
+        parseSelector(text);
+      } catch (error) {
+        context.addIssue(`must be a selector: ${messageOf(error).replace(/^selector: /, '')}`);
+      }
+  });
+
+/** A Go duration; written in Go's usual form (`90s` becomes `1m30s`). */
+export const duration = (): z.ZodString =>
+  z
+    .string()
+    .refine((text) => parseDuration(text) !== undefined, 'must be a duration such as 30s, 1m30s or 500ms')
+    .overwrite(usualDuration);
+
+export function usualDuration(text: string): string {
+  const durationMs = parseDuration(text);
+  return durationMs === undefined ? text : formatDuration(durationMs);
+}
+
+/** A transport protocol that has ports, by name or number. A number in quotes becomes a number. */
+export const portProtocol = (): z.ZodType<string | number> =>
+  normalised(
+    z
+      .union([z.string(), z.int()])
+      .overwrite(unquoteNumber)
+      .refine(
+        (protocol) => ['TCP', 'UDP', 'SCTP', 6, 17, 132].includes(protocol),
+        'must be TCP, UDP or SCTP (6, 17, 132): only they have ports',
+      ),
+  );
+
+/** A number, or text; a number in quotes becomes a number. */
+export function unquoteNumber(value: string | number): string | number {
+  return typeof value === 'string' && /^[0-9]{1,10}$/.test(value) ? Number(value) : value;
+}
+
+/** A number, or `min:max`; ports. */
+export const portRange = (): z.ZodType<string | number> =>
+  normalised(
+    z.union([z.string(), z.int()]).overwrite(unquoteNumber).refine(isPortRange, 'must be a port or a range min:max'),
+  );
+
+function isPortRange(value: string | number): boolean {
+  if (typeof value === 'number') return value >= 0 && value <= 65535;
+  const match = /^([0-9]{1,5}):([0-9]{1,5})$/.exec(value);
+  return match !== null && Number(match[1]) <= Number(match[2]) && Number(match[2]) <= 65535;
+}
+
+/** An AS number: an integer, or text that is decimal or `high.low`; read and written as an integer. */
+export const asNumber = (): z.ZodType<string | number> =>
+  normalised(
+    z
+      .union([z.string(), z.int()])
+      .overwrite((value) => (typeof value === 'number' ? value : (parseAsNumber(value) ?? value)))
+      .refine(
+        (value) => typeof value === 'number' && value >= 0 && value <= 4294967295,
+        'must be an AS number: 0 to 4294967295, or "high.low"',
+      ),
+  );
+
+function parseAsNumber(text: string): number | undefined {
+  const match = /^([0-9]{1,10})(?:\.([0-9]{1,5}))?$/.exec(text);
+  if (match === null) return undefined;
+  const [, high, low] = match;
+  if (low === undefined) return Number(high);
+  return Number(high) <= 65535 && Number(low) <= 65535 ? Number(high) * 65536 + Number(low) : undefined;
+}

@@ -1,0 +1,253 @@
+/**
+ * A kind of resource, declared once: its fields and their rules, its names, what Calico's client adds before it stores.
+ * Keys, reading, printing, defaults, validation and look-up all derive from that declaration.
+ *
+ * Reading what is stored is lenient: wrong JSON types are refused, values are not judged (a newer Calico may know more
+ * of them), so a reader that depends on a value parses it, or asks `check`. Writing is strict: every rule holds, and a
+ * misspelt field is an error.
+ */
+import {z} from 'zod';
+import {emptyObject, type JsonObject, type JsonValue, parseJson, printJson} from '../lib/exact-json.ts';
+import {parseKey, resourceKey, resourcePrefix} from './keys.ts';
+import {annotationsTooLarge, labelName, labelValue, qualifiedName, subdomainName, type TextRule} from './name-rules.ts';
+import {printObject} from './printer.ts';
+import {isPlainObject, type ReadMode, readObject} from './reader.ts';
+import {API_VERSION, type Immutable, type Metadata, metadataSchema, type Resource} from './resource.ts';
+import {kept, type ObjectShape, objectShape} from './schema.ts';
+import {keepStored, storedForm} from './stored-form.ts';
+import {invalidResource, type Violation, violation} from './violation.ts';
+
+export interface ResourceId {
+  readonly name: string;
+  /** For namespaced kinds only. */
+  readonly namespace?: string | undefined;
+}
+
+export interface ResourceKind<R extends Resource = Resource> {
+  readonly kind: string;
+  readonly apiVersion: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+  /** Every name a person may use for the kind, lower case; kind and plural are among them. */
+  readonly aliases: readonly string[];
+  /** Fields and rules, as zod has them. */
+  readonly schema: z.ZodObject;
+  key(id: ResourceId): string;
+  /** Of all, or of those in one namespace. */
+  prefix(namespace?: string): string;
+  /** What is stored under `key`. Throws E_BAD_JSON, or E_INVALID_RESOURCE naming path, value and rule. */
+  decode(text: string, key: string): R;
+  /** The bytes Calico would store. metadata.resourceVersion is not among them. */
+  encode(resource: R): string;
+  /** As JSON, fields in Calico's order, resourceVersion included: for people. */
+  toJson(resource: R): JsonObject;
+  /** From what a person wrote: strict, with the defaults of a write. Throws E_INVALID_RESOURCE with all violations. */
+  create(input: unknown): R;
+  /** As `create`, for a resource that was read or made by code: fields unknown to us are kept. */
+  complete(resource: R): R;
+  /** What is wrong with a resource that was read; empty when nothing is. */
+  check(resource: R): readonly Violation[];
+}
+
+export interface KindDeclaration<Spec extends z.ZodObject, Status extends z.ZodObject | undefined> {
+  readonly kind: string;
+  readonly plural: string;
+  readonly namespaced?: boolean;
+  /** Beyond kind and plural; lower case. */
+  readonly aliases?: readonly string[];
+  readonly name?: TextRule;
+  readonly spec: Spec;
+  readonly status?: Status;
+  /** Calico stores an empty status too. */
+  readonly statusAlways?: boolean;
+  /** Defaults that depend on other fields; applied when reading as when writing. */
+  readonly fillIn?: (spec: Immutable<z.infer<Spec>>) => Immutable<z.infer<Spec>>;
+  /** What Calico's client puts in before it stores, beyond the defaults of fields. */
+  readonly beforeWrite?: (resource: ResourceOf<Spec, Status>) => ResourceOf<Spec, Status>;
+  /** Rules about several fields. */
+  readonly rules?: (resource: ResourceOf<Spec, Status>) => readonly Violation[];
+}
+
+export type ResourceOf<Spec extends z.ZodObject, Status extends z.ZodObject | undefined> = Resource<
+  Immutable<z.infer<Spec>>,
+  Status extends z.ZodObject ? Immutable<z.infer<Status>> : JsonValue
+>;
+
+export function defineKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefined = undefined>(
+  declaration: KindDeclaration<Spec, Status>,
+): ResourceKind<ResourceOf<Spec, Status>> {
+  return new DeclaredKind(declaration);
+}
+
+const STORED: ReadMode = {form: 'stored', keepUnknown: true};
+const INPUT: ReadMode = {form: 'written', keepUnknown: false};
+const WRITTEN: ReadMode = {form: 'written', keepUnknown: true};
+
+class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefined>
+  implements ResourceKind<ResourceOf<Spec, Status>>
+{
+  readonly apiVersion = API_VERSION;
+  readonly kind: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+  readonly aliases: readonly string[];
+  readonly schema: z.ZodObject;
+  readonly #declaration: KindDeclaration<Spec, Status>;
+  #shape: ObjectShape | undefined;
+
+  constructor(declaration: KindDeclaration<Spec, Status>) {
+    this.#declaration = declaration;
+    this.kind = declaration.kind;
+    this.plural = declaration.plural;
+    this.namespaced = declaration.namespaced ?? false;
+    this.aliases = [...new Set([declaration.kind.toLowerCase(), declaration.plural, ...(declaration.aliases ?? [])])];
+    this.schema = envelopeOf(declaration);
+  }
+
+  key({name, namespace}: ResourceId): string {
+    return resourceKey(this.plural, name, this.namespaced ? (namespace ?? '') : undefined);
+  }
+
+  prefix(namespace?: string): string {
+    return resourcePrefix(this.plural, this.namespaced ? namespace : undefined);
+  }
+
+  decode(text: string, key: string): ResourceOf<Spec, Status> {
+    const raw = parseJson(text);
+    const {view, violations} = readObject(this.#objectShape(), raw, STORED);
+    const resource = this.#asResource(view);
+    const wrong = [...violations, ...this.#envelopeViolations(resource)];
+    if (wrong.length > 0) throw invalidResource(`${this.kind} at ${key}`, wrong);
+    return this.#fillInStored(resource, raw, key);
+  }
+
+  encode(resource: ResourceOf<Spec, Status>): string {
+    const json = this.toJson(resource);
+    const {metadata} = json;
+    return printJson(isPlainObject(metadata) ? {...json, metadata: withoutRevision(metadata)} : json);
+  }
+
+  toJson(resource: ResourceOf<Spec, Status>): JsonObject {
+    const stored = storedForm(resource);
+    return isPlainObject(stored) ? (stored as JsonObject) : printObject(this.#objectShape(), resource);
+  }
+
+  create(input: unknown): ResourceOf<Spec, Status> {
+    return this.#write(input, INPUT);
+  }
+
+  complete(resource: ResourceOf<Spec, Status>): ResourceOf<Spec, Status> {
+    return this.#write(resource, WRITTEN);
+  }
+
+  check(resource: ResourceOf<Spec, Status>): readonly Violation[] {
+    const {view, violations} = readObject(this.#objectShape(), resource, WRITTEN);
+    return violations.length > 0 ? violations : this.#ruleViolations(this.#asResource(view));
+  }
+
+  #write(input: unknown, mode: ReadMode): ResourceOf<Spec, Status> {
+    const {view, violations} = readObject(this.#objectShape(), input, mode);
+    if (violations.length > 0) throw invalidResource(this.#describe(input), violations);
+    const {fillIn, beforeWrite} = this.#declaration;
+    let resource = this.#asResource(view);
+    if (fillIn !== undefined) resource = {...resource, spec: fillIn(resource.spec)};
+    if (beforeWrite !== undefined) resource = beforeWrite(resource);
+    const broken = this.#ruleViolations(resource);
+    if (broken.length > 0) throw invalidResource(this.#describe(input), broken);
+    return Object.freeze(resource);
+  }
+
+  /** The view after what only the whole object or its key can tell; the stored form stays what is written back. */
+  #fillInStored(resource: ResourceOf<Spec, Status>, raw: JsonValue, key: string): ResourceOf<Spec, Status> {
+    const spec = this.#declaration.fillIn?.(resource.spec) ?? resource.spec;
+    const metadata = this.#metadataFromKey(resource.metadata, key);
+    if (spec === resource.spec && metadata === resource.metadata) return resource;
+    const {spec: rawSpec, metadata: rawMetadata} = raw as JsonObject;
+    return keepStored(
+      {
+        ...resource,
+        metadata: metadata === resource.metadata ? metadata : keepStored(metadata, rawMetadata ?? {}),
+        spec: spec === resource.spec ? spec : keepStored(spec, rawSpec ?? {}),
+      },
+      raw,
+    );
+  }
+
+  /** The name is part of the key; a value that lacks it is named by its key. */
+  #metadataFromKey(metadata: Metadata, key: string): Metadata {
+    if (metadata.name !== '') return metadata;
+    const parsed = parseKey(key);
+    if (parsed?.kind !== 'resource') return metadata;
+    const {name, namespace} = parsed;
+    return namespace === undefined ? {...metadata, name} : {...metadata, name, namespace};
+  }
+
+  #ruleViolations(resource: ResourceOf<Spec, Status>): readonly Violation[] {
+    return [
+      ...this.#envelopeViolations(resource),
+      ...metadataViolations(resource.metadata, this.namespaced, this.#declaration.name ?? subdomainName),
+      ...(this.#declaration.rules?.(resource) ?? []),
+    ];
+  }
+
+  #envelopeViolations({kind, apiVersion}: Resource): readonly Violation[] {
+    const violations: Violation[] = [];
+    if (kind !== this.kind) violations.push(violation('kind', kind, `must be ${this.kind}`));
+    if (apiVersion !== API_VERSION) violations.push(violation('apiVersion', apiVersion, `must be ${API_VERSION}`));
+    return violations;
+  }
+
+  #describe(input: unknown): string {
+    const metadata = isPlainObject(input) ? input.metadata : undefined;
+    const name = isPlainObject(metadata) ? metadata.name : undefined;
+    return typeof name === 'string' && name !== '' ? `${this.kind} ${JSON.stringify(name.slice(0, 64))}` : this.kind;
+  }
+
+  /** Compiled when first needed: a program that only lists pools does not pay for the other kinds. */
+  #objectShape(): ObjectShape {
+    this.#shape ??= objectShape(this.schema);
+    return this.#shape;
+  }
+
+  /** The reader walks the very schema that the type is inferred from. */
+  #asResource(view: object): ResourceOf<Spec, Status> {
+    return view as ResourceOf<Spec, Status>;
+  }
+}
+
+function envelopeOf(declaration: KindDeclaration<z.ZodObject, z.ZodObject | undefined>): z.ZodObject {
+  const {kind, spec, status, statusAlways = false} = declaration;
+  const statusField = statusAlways ? status && kept(status.prefault({})) : status?.optional();
+  return z.object({
+    kind: kept(z.string().default(kind)),
+    apiVersion: kept(z.string().default(API_VERSION)),
+    metadata: kept(metadataSchema.prefault({})),
+    spec: kept(spec.prefault({})),
+    ...(statusField === undefined ? {} : {status: statusField}),
+  });
+}
+
+function withoutRevision(metadata: Readonly<Record<string, unknown>>): JsonObject {
+  const stored = emptyObject();
+  for (const [name, value] of Object.entries(metadata))
+    if (name !== 'resourceVersion' && name !== 'selfLink') stored[name] = value as JsonValue;
+  return stored;
+}
+
+function metadataViolations(metadata: Metadata, namespaced: boolean, nameRule: TextRule): readonly Violation[] {
+  const violations: Violation[] = [];
+  const test = (path: string, text: string, rule: string | undefined): void => {
+    if (rule !== undefined) violations.push(violation(path, text === '' ? undefined : text, rule));
+  };
+  const {name, namespace, labels, annotations} = metadata;
+  test('metadata.name', name, nameRule(name));
+  if (namespaced) test('metadata.namespace', namespace ?? '', labelName(namespace ?? ''));
+  else if (namespace !== undefined) test('metadata.namespace', namespace, 'must be absent: the kind is not namespaced');
+  for (const [key, value] of Object.entries(labels)) {
+    test('metadata.labels', key, qualifiedName(key));
+    test(`metadata.labels[${key}]`, value, labelValue(value));
+  }
+  for (const key of Object.keys(annotations)) test('metadata.annotations', key, qualifiedName(key.toLowerCase()));
+  test('metadata.annotations', '', annotationsTooLarge(annotations));
+  return violations;
+}

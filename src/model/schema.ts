@@ -1,0 +1,128 @@
+/**
+ * A zod schema as the tree that reading and printing walk.
+ *
+ * zod says what a kind's fields are, their defaults, their types and the rules of single values; that is the only
+ * declaration. Three things of Calico's storage form are not zod's business, so objects are walked here and only single
+ * values are handed to it: a stored object is read more leniently than an input (types only, unknown fields kept),
+ * bytes follow the order of the declaration, and Go leaves out empty values.
+ *
+ * How a field is declared decides when Go would print it:
+ *   z.string()              always; absent in a stored object it reads as '', 0, false, []
+ *   z.boolean().default(x)  unless false, 0, '' or empty: Go's plain fields with `omitempty`
+ *   z.boolean().optional()  when set; strings, lists and maps when not empty: pointers, and everything with no default
+ *   kept(...)               the two above also when empty
+ */
+import {z} from 'zod';
+
+export type Shape = ObjectShape | ListShape | MapShape | LeafShape | AnyShape;
+
+export interface ObjectShape {
+  readonly type: 'object';
+  /** In Go's order. */
+  readonly fields: ReadonlyMap<string, Field>;
+}
+
+export interface ListShape {
+  readonly type: 'list';
+  readonly element: Shape;
+}
+
+/** Keys are data; printed sorted by their bytes. */
+export interface MapShape {
+  readonly type: 'map';
+  readonly element: Shape;
+}
+
+/** A single value: its JSON types, and the schema with its rules. */
+export interface LeafShape {
+  readonly type: 'leaf';
+  readonly accepts: readonly ValueType[];
+  readonly schema: z.ZodType;
+  /** Another spelling is changed to the usual one also when a stored object is read. */
+  readonly normalised: boolean;
+}
+
+/** Kept as it is. */
+export interface AnyShape {
+  readonly type: 'any';
+}
+
+export type ValueType = 'string' | 'integer' | 'number' | 'bigint' | 'boolean';
+
+export interface Field {
+  readonly name: string;
+  /** Place in Go's order. */
+  readonly index: number;
+  readonly shape: Shape;
+  readonly presence: 'required' | 'optional' | 'default';
+  /** For presence `default`: JSON as a person would write it. */
+  readonly fallback: unknown;
+  readonly kept: boolean;
+}
+
+/** Printed also when it is empty. */
+export function kept<T extends z.ZodType>(schema: T): T {
+  return schema.meta({kept: true});
+}
+
+/** A value whose other spellings become the usual one whenever it is read, as in Calico. */
+export function normalised<T extends z.ZodType>(schema: T): T {
+  return schema.meta({normalised: true});
+}
+
+export function objectShape(schema: z.ZodObject): ObjectShape {
+  const fields = new Map<string, Field>();
+  for (const [name, fieldSchema] of Object.entries(schema.shape)) {
+    if (!(fieldSchema instanceof z.ZodType)) throw new Error(`field ${name} has no zod schema`);
+    fields.set(name, fieldOf(name, fields.size, fieldSchema));
+  }
+  return {type: 'object', fields};
+}
+
+function fieldOf(name: string, index: number, schema: z.ZodType): Field {
+  const isKept = schema.meta()?.kept === true;
+  if (schema instanceof z.ZodOptional)
+    return {name, index, shape: shapeOf(schema.unwrap()), presence: 'optional', fallback: undefined, kept: isKept};
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) {
+    const fallback: unknown = schema.def.defaultValue;
+    return {name, index, shape: shapeOf(schema.unwrap()), presence: 'default', fallback, kept: isKept};
+  }
+  return {name, index, shape: shapeOf(schema), presence: 'required', fallback: undefined, kept: true};
+}
+
+function shapeOf(schema: unknown): Shape {
+  if (schema instanceof z.ZodObject) return objectShape(schema);
+  if (schema instanceof z.ZodArray) return {type: 'list', element: shapeOf(schema.element)};
+  if (schema instanceof z.ZodRecord) return {type: 'map', element: shapeOf(schema.valueType)};
+  if (schema instanceof z.ZodCustom) return {type: 'any'};
+  if (!(schema instanceof z.ZodType)) throw new Error('not a zod schema');
+  return {type: 'leaf', accepts: valueTypes(schema), schema, normalised: schema.meta()?.normalised === true};
+}
+
+function valueTypes(schema: unknown): readonly ValueType[] {
+  if (schema instanceof z.ZodString || schema instanceof z.ZodEnum) return ['string'];
+  if (schema instanceof z.ZodBoolean) return ['boolean'];
+  if (schema instanceof z.ZodBigInt) return ['bigint'];
+  if (schema instanceof z.ZodNumber) return [schema.isInt ? 'integer' : 'number'];
+  if (schema instanceof z.ZodUnion) return schema.options.flatMap(valueTypes);
+  throw new Error('this zod type cannot be a field of a resource');
+}
+
+/** What Go's omitempty leaves out. Optional numbers, booleans and objects are pointers: they are printed when set. */
+export function isEmptyValue({shape, presence}: Field, value: unknown): boolean {
+  switch (shape.type) {
+    case 'list':
+      return Array.isArray(value) && value.length === 0;
+    case 'map':
+      return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+    case 'leaf':
+      if (value === '') return shape.accepts.includes('string');
+      if (presence !== 'default') return false;
+      return (
+        (value === false && shape.accepts.includes('boolean')) || (value === 0 && !shape.accepts.includes('string'))
+      );
+    case 'object':
+    case 'any':
+      return false;
+  }
+}
