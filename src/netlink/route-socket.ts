@@ -34,9 +34,12 @@ export interface ExecuteOptions {
 
 /** Work of at most this much stays on the main thread. */
 const INLINE_BUDGET_US = 800;
-/** Both keep one send well below the default socket buffer of 208 KiB, beyond which the kernel refuses it. */
-const MAX_MESSAGES_PER_SEND = 1024;
-const MAX_BYTES_PER_SEND = 128 * 1024;
+/**
+ * Large enough that the next send is ready long before the kernel is done with this one (10 ms of routes), small enough
+ * that a caller who gives up is heard.
+ */
+const MAX_MESSAGES_PER_SEND = 4096;
+const MAX_BYTES_PER_SEND = 512 * 1024;
 
 /** A table that changes all the time is read again this often before the caller hears of it. */
 const INTERRUPTED_DUMP: RetryPolicy = {
