@@ -68,11 +68,11 @@ function hexGroups(groups: readonly number[], start: number, end: number): strin
 }
 
 /**
- * Writes the address `text` at `offset` in network byte order. Returns its family, or undefined when the text is not an
- * address; nothing is written then.
+ * Writes the address in the first `length` characters of `text` at `offset`, in network byte order. Returns its size, 4
+ * or 16 bytes; 0 when it is not an address, and nothing is written then.
  */
-export function writeIpAt(text: string, bytes: Uint8Array, offset: number): 4 | 6 | undefined {
-  const word = parseIpv4Word(text);
+export function writeIpAt(text: string, bytes: Uint8Array, offset: number, length: number = text.length): 0 | 4 | 16 {
+  const word = parseIpv4Word(text, 0, length);
   if (word !== undefined) {
     bytes[offset] = word >>> 24;
     bytes[offset + 1] = word >>> 16;
@@ -80,26 +80,25 @@ export function writeIpAt(text: string, bytes: Uint8Array, offset: number): 4 | 
     bytes[offset + 3] = word;
     return 4;
   }
-  const groups = parseIpv6Groups(text);
-  if (groups === undefined) return undefined;
+  const groups = parseIpv6Groups(text, length);
+  if (groups === undefined) return 0;
   let at = offset;
   for (const group of groups) {
     bytes[at++] = group >>> 8;
     bytes[at++] = group;
   }
-  return 6;
+  return 16;
 }
 
-/** The word of a dotted quad that reaches from `start` to the end of `text`; undefined when it is not one. */
-export function parseIpv4Word(text: string, start = 0): number | undefined {
-  if (text.length - start > 15) return undefined;
+/** The word of the dotted quad between `start` and `end` of `text`; undefined when it is not one. */
+export function parseIpv4Word(text: string, start = 0, end: number = text.length): number | undefined {
   let word = 0;
   let octet = -1; // None of its digits seen yet.
   let dots = 0;
-  for (let i = start; i < text.length; i++) {
+  for (let i = start; i < end; i++) {
     const code = text.charCodeAt(i);
     if (code === DOT) {
-      if (octet < 0) return undefined;
+      if (octet < 0 || dots === 3) return undefined;
       word = word * 256 + octet;
       octet = -1;
       dots++;
@@ -113,46 +112,47 @@ export function parseIpv4Word(text: string, start = 0): number | undefined {
   return dots === 3 && octet >= 0 ? word * 256 + octet : undefined;
 }
 
-/** The eight groups of an IPv6 address; undefined when `text` is not one. */
-export function parseIpv6Groups(text: string): number[] | undefined {
+/** The eight groups of the IPv6 address in the first `end` characters of `text`; undefined when it is not one. */
+export function parseIpv6Groups(text: string, end: number = text.length): number[] | undefined {
   const groups: number[] = [];
   /** Number of groups before `::`, -1 when there is none. */
   let gap = -1;
   let at = 0;
   if (text.charCodeAt(0) === COLON) {
-    if (text.charCodeAt(1) !== COLON) return undefined;
+    if (text.charCodeAt(1) !== COLON || end < 2) return undefined;
     gap = 0;
     at = 2;
   }
-  while (at < text.length) {
+  while (at < end) {
     const start = at;
     let group = 0;
-    for (let digit = hexDigit(text.charCodeAt(at)); digit >= 0; digit = hexDigit(text.charCodeAt(++at))) {
+    for (; at < end; at++) {
+      const digit = hexDigit(text.charCodeAt(at));
+      if (digit < 0) break;
       group = group * 16 + digit;
     }
-    if (at === start) return undefined;
-    if (text.charCodeAt(at) === DOT) {
-      const word = parseIpv4Word(text, start);
+    if (at < end && text.charCodeAt(at) === DOT) {
+      const word = parseIpv4Word(text, start, end);
       if (word === undefined) return undefined;
       groups.push(word >>> 16, word & 0xffff);
       break;
     }
-    if (at - start > 4 || groups.length === 8) return undefined;
+    if (at === start || at - start > 4 || groups.length === 8) return undefined;
     groups.push(group);
-    if (at === text.length) break;
-    if (text.charCodeAt(at++) !== COLON || at === text.length) return undefined;
+    if (at === end) break;
+    if (text.charCodeAt(at++) !== COLON || at === end) return undefined;
     if (text.charCodeAt(at) === COLON) {
       if (gap >= 0) return undefined;
       gap = groups.length;
       at++;
     }
   }
-  if (gap < 0) return groups.length === 8 ? groups : undefined;
-  if (groups.length > 7) return undefined;
-  return [...groups.slice(0, gap), ...ZEROS.slice(groups.length), ...groups.slice(gap)];
+  const shown = groups.length;
+  if (gap < 0) return shown === 8 ? groups : undefined;
+  if (shown > 7) return undefined;
+  while (groups.length < 8) groups.push(0);
+  return groups.copyWithin(8 - shown + gap, gap, shown).fill(0, gap, 8 - shown + gap);
 }
-
-const ZEROS: readonly number[] = [0, 0, 0, 0, 0, 0, 0, 0];
 
 function hexDigit(code: number): number {
   if (code >= 48 && code <= 57) return code - 48;

@@ -5,7 +5,7 @@
  */
 
 import {AgentError} from '../lib/errors.ts';
-import {formatIpBytes} from '../lib/ip-bytes.ts';
+import {formatIpAt} from '../lib/ip-text.ts';
 import {NLA_TYPE_MASK} from './constants.ts';
 import {HEADER_BYTES, LITTLE_ENDIAN} from './message-writer.ts';
 
@@ -138,7 +138,7 @@ export class AttributeCursor {
   #ip(skip: number): string {
     const length = this.#valueLength - skip;
     if (length !== 4 && length !== 16) throw malformed('address length', {attribute: this.type, length});
-    return formatIpBytes(this.#bytes, this.#valueStart + skip, length);
+    return formatIpAt(this.#bytes, this.#valueStart + skip, length === 4 ? 4 : 6);
   }
 
   /** A hardware address, `aa:bb:cc:dd:ee:ff`; undefined when the link has none or another kind of one. */

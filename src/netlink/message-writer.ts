@@ -10,7 +10,7 @@
 import {endianness} from 'node:os';
 
 import {AgentError} from '../lib/errors.ts';
-import {parseIpInto} from '../lib/ip-bytes.ts';
+import {writeIpAt} from '../lib/ip-text.ts';
 import {NLA_F_NESTED, NLM_F} from './constants.ts';
 
 export const HEADER_BYTES = 16;
@@ -148,7 +148,7 @@ export class MessageWriter {
   /** The address in the first `length` characters of `text`: the part of a CIDR before its slash. */
   attributeIpPrefix(type: number, text: string, length: number): void {
     const at = this.#length + 4;
-    const size = parseIpInto(text, length, this.#bytes, at);
+    const size = writeIpAt(text, this.#bytes, at, length);
     if (size === 0) throw badAddress(text.slice(0, length));
     this.#attribute(type, size);
   }
@@ -165,7 +165,7 @@ export class MessageWriter {
 
   /** An RTA_VIA: an address with its own family in front. */
   attributeVia(type: number, af: number, text: string): void {
-    const size = parseIpInto(text, text.length, this.#bytes, this.#length + 6);
+    const size = writeIpAt(text, this.#bytes, this.#length + 6);
     if (size === 0) throw badAddress(text);
     const at = this.#attribute(type, size + 2);
     this.#view.setUint16(at, af, LITTLE_ENDIAN);
