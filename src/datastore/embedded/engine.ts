@@ -15,7 +15,7 @@ import {Database} from './database.ts';
 import type {StoreFiles} from './folder.ts';
 import {Lister} from './lister.ts';
 import {type Reply, type Request, sendError} from './protocol.ts';
-import {isBusy, storeError} from './sqlite-error.ts';
+import {isBusy, storeError} from './store-error.ts';
 
 /** A group ends here, so that the first commit of many does not wait for the last. */
 const COMMITS_PER_GROUP = 256;

@@ -11,7 +11,7 @@
  */
 import {chmodSync, closeSync, constants, fsyncSync, lstatSync, mkdirSync, openSync, realpathSync} from 'node:fs';
 import {dirname, join, resolve} from 'node:path';
-import {AgentError, messageOf} from '../../lib/errors.ts';
+import {AgentError} from '../../lib/errors.ts';
 
 /** Where things lie in a store folder. */
 export interface StoreFiles {
@@ -26,41 +26,43 @@ const OTHERS_ANY = 0o077;
 const STICKY = 0o1000;
 
 /** Makes or checks the folder, creates the files that are missing, and says where they are. */
-export function prepareFolder(folder: string): StoreFiles {
-  const path = resolve(folder);
-  const files = {folder: path, database: join(path, 'store.db'), bell: join(path, 'bell')};
-  try {
-    mkdirSync(dirname(path), {recursive: true, mode: 0o755});
-    if (makeFolder(path)) syncFolder(dirname(path));
-    checkParents(path);
-    checkOwn(path, 'folder', 0o700);
-    for (const file of [files.database, files.bell]) if (createFile(file)) syncFolder(path);
-    for (const file of [files.database, `${files.database}-wal`, `${files.database}-shm`, files.bell]) {
-      checkOwn(file, 'file', 0o600);
-    }
-    return files;
-  } catch (error) {
-    throw folderError(error, path);
+export function prepareFolder(path: string): StoreFiles {
+  const folder = resolve(path);
+  const files = {folder, database: join(folder, 'store.db'), bell: join(folder, 'bell')};
+  if (makeFolder(folder, 0o700)) syncFolder(dirname(folder));
+  checkParents(folder);
+  checkOwn(folder, 'folder');
+  const isNew = [files.database, files.bell].map(createFile).includes(true);
+  if (isNew) syncFolder(folder);
+  for (const file of [files.database, `${files.database}-wal`, `${files.database}-shm`, files.bell]) {
+    checkOwn(file, 'file');
   }
+  return files;
 }
 
-function makeFolder(path: string): boolean {
+/**
+ * True when the folder is new. Missing parents are made one by one: the recursive mkdir of Node reports a read-only
+ * file system as a missing folder.
+ */
+function makeFolder(path: string, mode: number): boolean {
   try {
-    mkdirSync(path, {mode: 0o700});
+    mkdirSync(path, {mode});
     return true;
   } catch (error) {
-    if (errno(error) === 'EEXIST') return false;
-    throw error;
+    if (isErrno(error, 'EEXIST')) return false;
+    if (!isErrno(error, 'ENOENT') || !makeFolder(dirname(path), 0o755)) throw error;
+    return makeFolder(path, mode);
   }
 }
 
+/** True when the file is new. */
 function createFile(path: string): boolean {
   const {O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY} = constants;
   try {
     closeSync(openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
     return true;
   } catch (error) {
-    if (errno(error) === 'EEXIST') return false;
+    if (isErrno(error, 'EEXIST')) return false;
     throw error;
   }
 }
@@ -76,8 +78,8 @@ function syncFolder(path: string): void {
 }
 
 /** Anybody who can rename a folder above ours can put another store in our place. */
-function checkParents(path: string): void {
-  let parent = realpathSync(dirname(path));
+function checkParents(folder: string): void {
+  let parent = realpathSync(dirname(folder));
   for (;;) {
     const {mode, uid} = lstatSync(parent);
     if (uid !== 0 && uid !== ownUid()) throw unsafe(parent, `belongs to user ${uid}`);
@@ -88,14 +90,14 @@ function checkParents(path: string): void {
   }
 }
 
-function checkOwn(path: string, kind: 'file' | 'folder', wantedMode: number): void {
+function checkOwn(path: string, kind: 'file' | 'folder'): void {
   const status = lstatSync(path, {throwIfNoEntry: false});
   if (status === undefined) return;
   if (status.isSymbolicLink()) throw unsafe(path, 'is a symbolic link');
   if (!(kind === 'file' ? status.isFile() : status.isDirectory())) throw unsafe(path, `is not a ${kind}`);
   if (status.uid !== ownUid()) throw unsafe(path, `belongs to user ${status.uid}`);
   if ((status.mode & OTHERS_WRITE) !== 0) throw unsafe(path, `has mode ${octal(status.mode)}`);
-  if ((status.mode & OTHERS_ANY) !== 0) chmodSync(path, wantedMode);
+  if ((status.mode & OTHERS_ANY) !== 0) chmodSync(path, kind === 'file' ? 0o600 : 0o700);
 }
 
 function unsafe(path: string, fact: string): AgentError {
@@ -104,33 +106,7 @@ function unsafe(path: string, fact: string): AgentError {
 
 const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(4, '0');
 
-function ownUid(): number {
-  return process.geteuid?.() ?? 0;
-}
+/** The agent is root; whoever tries the store as an ordinary user has one of his own. */
+const ownUid = () => process.geteuid?.() ?? 0;
 
-function folderError(error: unknown, folder: string): unknown {
-  const wrap = (code: 'E_STORE_FULL' | 'E_STORE_READ_ONLY' | 'E_STORE_UNSAFE' | 'E_STORE_IO') =>
-    new AgentError(code, `cannot prepare the datastore folder ${folder}: ${messageOf(error)}`, {folder}, error);
-  switch (errno(error)) {
-    case undefined:
-      return error;
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return wrap('E_STORE_FULL');
-    case 'EROFS':
-    case 'EACCES':
-    case 'EPERM':
-      return wrap('E_STORE_READ_ONLY');
-    case 'ENOTDIR':
-    case 'ELOOP':
-    case 'EEXIST':
-      return wrap('E_STORE_UNSAFE');
-    default:
-      return wrap('E_STORE_IO');
-  }
-}
-
-function errno(error: unknown): string | undefined {
-  if (error instanceof AgentError || !(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' && 'errno' in error ? error.code : undefined;
-}
+const isErrno = (error: unknown, code: string) => error instanceof Error && 'code' in error && error.code === code;

@@ -7,7 +7,7 @@
 import {randomUUID} from 'node:crypto';
 import {DatabaseSync, type SQLOutputValue} from 'node:sqlite';
 import {AgentError} from '../../lib/errors.ts';
-import {isBusy} from './sqlite-error.ts';
+import {isBusy} from './store-error.ts';
 
 /** Marks the file as ours for `file` and `sqlite3`: "CALI". */
 const APPLICATION_ID = 0x43414c49;

@@ -3,7 +3,7 @@ import {parentPort} from 'node:worker_threads';
 import {Engine} from './engine.ts';
 import {prepareFolder} from './folder.ts';
 import {type Reply, type Request, sendError} from './protocol.ts';
-import {storeError} from './sqlite-error.ts';
+import {storeError} from './store-error.ts';
 
 function serve(): void {
   const port = parentPort;
