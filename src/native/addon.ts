@@ -11,25 +11,52 @@ import {AgentError} from '../lib/errors.ts';
 /** Answer to one request: the raw netlink messages, one after the other. */
 export interface NetlinkReply {
   readonly data: Uint8Array;
-  /** ENOBUFS was seen while receiving: messages are missing. */
+  /** ENOBUFS was seen while receiving: messages are missing, perhaps the last one too. */
   readonly overrun: boolean;
 }
 
-/** One netlink socket. Requests and monitoring need sockets of their own. */
+/**
+ * What the addon throws (or rejects with) when a system call fails; an argument of the wrong kind is a TypeError
+ * instead, before anything was done.
+ */
+export interface SystemError extends Error {
+  /** Negative, as everywhere in Node: -105. */
+  readonly errno: number;
+  /** "ENOBUFS" */
+  readonly code: string;
+  /** "send" */
+  readonly syscall: string;
+}
+
+/**
+ * One netlink socket. Requests and monitoring need sockets of their own: one that has groups or listens takes no
+ * requests. Extended acknowledgements, acknowledgements without the request in them, and strict checking of dump
+ * requests are on.
+ */
 export interface NetlinkSocket {
   /** Port id the kernel gave this socket (nlmsg_pid of our messages). */
   readonly portId: number;
   /**
-   * Sends `batch` (one or more whole messages) in one sendmsg and collects replies until the acknowledgement, error or
-   * end of dump that answers the last message; that message must carry NLM_F_ACK or NLM_F_DUMP. Inline: only for what
-   * is known to stay under a millisecond. Throws an Error with `errno` when the socket itself fails.
+   * Sends `batch` (one or more whole messages, at most 64 MiB) and collects replies until the acknowledgement, error or
+   * end of dump that answers the last message. That message must carry NLM_F_ACK or NLM_F_DUMP and a sequence number
+   * no other message of the batch has. An nf_tables batch (begin ... end) is sent in one piece and its answer is all
+   * that the kernel queued; other large batches are cut between messages so that the answers fit the receive buffer.
+   *
+   * Inline: only for what is known to stay under a millisecond. Throws a SystemError when the socket itself fails, with
+   * EBUSY while a transactAsync of this socket is pending, with EBADF after close.
    */
   transact(batch: Uint8Array): NetlinkReply;
-  /** The same off the main thread. One request of a socket at a time; further ones queue in order. */
+  /**
+   * The same off the main thread, on a copy of `batch`. One request of a socket at a time; further ones queue in order.
+   * A batch that transact would refuse throws at once; a failing socket rejects.
+   */
   transactAsync(batch: Uint8Array): Promise<NetlinkReply>;
-  /** Calls back for whatever the kernel multicasts; `lost` says that messages before this point were dropped. */
+  /**
+   * Calls back for whatever the kernel multicasts, with one or more whole messages; `lost` says that messages were
+   * dropped before this call (`data` may then be empty). Keeps the process alive until close.
+   */
   listen(callback: (data: Uint8Array, lost: boolean) => void): void;
-  /** Idempotent; a pending transactAsync settles first. */
+  /** Idempotent; whatever transactAsync has pending is still done and settles. */
   close(): void;
 }
 
@@ -44,22 +71,28 @@ export interface NetlinkOptions {
   readonly receiveBuffer?: number;
 }
 
-/** A connection accepted on a unix socket. */
+/** A connection accepted on a unix socket. Closes itself when nobody refers to it and it neither reads nor writes. */
 export interface UnixConnection {
   /** SO_PEERCRED of the peer at connect time. */
   readonly credentials: {readonly pid: number; readonly uid: number; readonly gid: number};
   /**
-   * Starts reading. `fds` are descriptors received with this piece of data (close-on-exec), now the callee's to close.
-   * `truncated` says that the kernel had to drop descriptors or control data. An empty `data` is the end of the stream.
+   * Starts reading. `fds` are descriptors received with this piece of data (at most 4, close-on-exec), now the callee's
+   * to close. `truncated` says that the peer sent more than that, or more than the process has room for: those that
+   * arrived are closed already and `fds` is empty. An empty `data` is the end of the stream (or a reset connection);
+   * writing is still possible. At most 64 KiB at a time.
    */
   read(callback: (data: Uint8Array, fds: readonly number[], truncated: boolean) => void): void;
-  /** Queues `data`; resolves when the kernel has all of it, rejects when the peer is gone. */
+  /**
+   * Queues `data`; resolves when the kernel has all of it, rejects with a SystemError when the peer is gone (EPIPE,
+   * ECONNRESET), when more than 16 MiB would wait (ENOBUFS), or when the connection is closed first (ECANCELED).
+   */
   write(data: Uint8Array): Promise<void>;
+  /** Idempotent. What still waits to be written is dropped. */
   close(): void;
 }
 
 export interface UnixListener {
-  /** Stops accepting; open connections live on. The socket file is not removed. */
+  /** Idempotent. Stops accepting; open connections live on. The socket file is not removed. */
   close(): void;
 }
 
@@ -75,9 +108,21 @@ export interface SysctlWrite {
   readonly value: string;
 }
 
+/** Since the process started, over all threads. A restart with nothing to change must not move them. */
+export interface AddonCounters {
+  /** rtnetlink messages sent that are no GET, and messages inside nf_tables batches. */
+  readonly netlinkWrites: number;
+  /** Sysctl writes that the kernel took. */
+  readonly sysctlWrites: number;
+}
+
 export interface Addon {
+  /** Throws EINVAL when `netnsFd` is no network namespace. */
   openNetlink(options: NetlinkOptions): NetlinkSocket;
-  /** Binds and listens at `path` with the mode given (made under umask 077); the path must not exist. */
+  /**
+   * Binds and listens at `path` (at most 107 bytes) with the mode given: the file is made under umask 077 and is never
+   * more open than asked. The path must not exist (EADDRINUSE).
+   */
   listenUnix(
     path: string,
     options: {mode: number; backlog: number},
@@ -85,10 +130,14 @@ export interface Addon {
   ): UnixListener;
   /** Identity of the network namespace behind `fd`; undefined when the descriptor is not one (NS_GET_NSTYPE). */
   networkNamespace(fd: number): NamespaceInfo | undefined;
-  /** Values in order; an errno (negative number) where reading failed. Runs inside `netnsFd`, or here when undefined. */
+  /**
+   * Values in order, without the final newline; a negative errno where reading failed. Runs inside `netnsFd`, or here
+   * when undefined. At most 4096 paths; a path that could leave /proc/sys/net is a TypeError.
+   */
   readSysctls(netnsFd: number | undefined, paths: readonly string[]): (string | number)[];
   /** 0, or a negative errno, per write, in order. All writes are tried. */
   writeSysctls(netnsFd: number | undefined, writes: readonly SysctlWrite[]): number[];
+  counters(): AddonCounters;
 }
 
 let loaded: Addon | undefined;
