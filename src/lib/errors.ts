@@ -40,6 +40,10 @@ export const REMEDIES = {
   E_NO_NAMESPACE: 'The network namespace is gone or is not one; the container runtime should repeat the request.',
   E_SYSCTL: 'Check that /proc/sys/net is mounted writable for the agent.',
   E_ADDON: 'Build the native part with "make native".',
+  E_FILE: 'Check that the folder exists, is writable for the agent and not full.',
+  E_TUNNEL_PARENT: "No interface has the node's own address; correct the address of the Node or of the interface.",
+  E_RULES: 'The rules of the packet filter could not be written; workload interfaces stay down until they are.',
+  E_ENDPOINT_FAILED: 'The message says what the kernel refused; it is tried again while the workload exists.',
   E_EXEC: 'The program failed; its own message is attached.',
 
   E_IPAM_NO_POOL: 'Create or enable an IPPool that selects this node and allows the intended use.',

@@ -1,0 +1,124 @@
+/**
+ * Routes of one family in the main table.
+ *
+ * Writes replace what has the same destination and metric, in one step, so a route that changes is never missing; they
+ * come before removals, so a destination that changes its metric is reachable all the time. A removal names all it knows
+ * of the route: to the kernel an IPv4 metric of 0 means "any", and would match the route that has just been written.
+ */
+import type {Family} from '../../../lib/cidr.ts';
+import type {Changes, Driver} from '../../../lib/driver.ts';
+import {RT_SCOPE} from '../../../netlink/constants.ts';
+import type {RouteSelector, RouteSpec} from '../../../netlink/route.ts';
+import type {RouteSocket} from '../../../netlink/route-socket.ts';
+import {deleteRoutes, dumpRoutes, replaceRoutes} from '../../../netlink/routes.ts';
+import {MAIN_TABLE, type RouteEntry, type RouteKey, routeKey} from '../../dataplane/entries.ts';
+import {findLinks, linkNames} from '../shared/links-by-name.ts';
+import {collectFailures, missingLink} from '../shared/outcomes.ts';
+import type {Ownership} from '../shared/ownership.ts';
+import {seenRoute} from '../shared/seen-route.ts';
+
+export class RouteDriver implements Driver<RouteKey, RouteEntry> {
+  readonly kind: string;
+  readonly #family: Family;
+  readonly #socket: RouteSocket;
+  readonly #ownership: Ownership;
+
+  constructor(
+    options: {readonly family: Family},
+    dependencies: {readonly socket: RouteSocket; readonly ownership: Ownership},
+  ) {
+    this.kind = `route ipv${options.family}`;
+    this.#family = options.family;
+    this.#socket = dependencies.socket;
+    this.#ownership = dependencies.ownership;
+  }
+
+  equal(desired: RouteEntry, actual: RouteEntry): boolean {
+    return (
+      desired === actual ||
+      (!actual.isAlien &&
+        desired.type === actual.type &&
+        desired.protocol === actual.protocol &&
+        desired.link === actual.link &&
+        desired.gateway === actual.gateway &&
+        desired.scope === actual.scope &&
+        desired.isOnlink === actual.isOnlink &&
+        desired.source === actual.source &&
+        desired.mtu === actual.mtu)
+    );
+  }
+
+  async list(signal: AbortSignal): Promise<Iterable<readonly [RouteKey, RouteEntry]>> {
+    const names = await linkNames(this.#socket, signal);
+    const routes = await dumpRoutes(this.#socket, {family: this.#family, table: MAIN_TABLE}, signal);
+    const entries = new Map<RouteKey, RouteEntry>();
+    for (const route of routes) {
+      const entry = seenRoute(route, (index) => names.get(index), this.#ownership);
+      if (entry === undefined) continue;
+      const key = routeKey(entry);
+      // Two routes of one key (an IPv6 next hop added to ours, say): neither is as we want it.
+      entries.set(key, entries.has(key) ? {...entry, isAlien: true} : entry);
+    }
+    return entries;
+  }
+
+  async apply(
+    {writes, removals}: Changes<RouteKey, RouteEntry>,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<RouteKey, Error>> {
+    const links = new Set<string>();
+    for (const changes of [writes, removals])
+      for (const {link} of changes.values()) if (link !== undefined) links.add(link);
+    const found = await findLinks(this.#socket, links, signal);
+    const failed = new Map<RouteKey, Error>();
+
+    const writtenKeys: RouteKey[] = [];
+    const specs: RouteSpec[] = [];
+    for (const [key, entry] of writes) {
+      const oif = entry.link === undefined ? undefined : found.get(entry.link)?.index;
+      if (entry.link !== undefined && oif === undefined) failed.set(key, missingLink(entry.link, 'write the route'));
+      else {
+        writtenKeys.push(key);
+        specs.push(specOf(entry, oif));
+      }
+    }
+    if (specs.length > 0)
+      collectFailures(failed, writtenKeys, await replaceRoutes(this.#socket, specs, signal), 'write the route');
+
+    const removedKeys: RouteKey[] = [];
+    const selectors: RouteSelector[] = [];
+    for (const [key, entry] of removals) {
+      const oif = entry.link === undefined ? undefined : found.get(entry.link)?.index;
+      // A link that is gone took its routes with it.
+      if (entry.link !== undefined && oif === undefined) continue;
+      removedKeys.push(key);
+      selectors.push(selectorOf(entry, oif));
+    }
+    if (selectors.length > 0)
+      collectFailures(failed, removedKeys, await deleteRoutes(this.#socket, selectors, signal), 'remove the route');
+    return failed;
+  }
+}
+
+const specOf = (entry: RouteEntry, oif: number | undefined): RouteSpec => ({
+  dst: entry.destination,
+  table: entry.table,
+  protocol: entry.protocol,
+  type: entry.type,
+  scope: entry.scope === 'link' ? RT_SCOPE.LINK : RT_SCOPE.UNIVERSE,
+  metric: entry.metric,
+  src: entry.source,
+  gateway: entry.gateway,
+  oif,
+  onlink: entry.isOnlink,
+  mtu: entry.mtu,
+});
+
+/** Of an alien, what we know is not all there is: only its place in the table names it. */
+const selectorOf = (entry: RouteEntry, oif: number | undefined): RouteSelector => ({
+  dst: entry.destination,
+  table: entry.table,
+  metric: entry.metric,
+  protocol: entry.protocol,
+  ...(entry.isAlien ? {} : {type: entry.type, gateway: entry.gateway, oif}),
+});
