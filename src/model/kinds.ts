@@ -6,6 +6,7 @@ import {AgentError} from '../lib/errors.ts';
 import type {ResourceKind} from './kind.ts';
 import {BlockAffinity} from './kinds/block-affinity.ts';
 import {ClusterInformation} from './kinds/cluster-information.ts';
+import {FelixConfiguration} from './kinds/felix-configuration.ts';
 import {IPPool} from './kinds/ip-pool.ts';
 import {IPReservation} from './kinds/ip-reservation.ts';
 import {IPAMConfiguration} from './kinds/ipam-configuration.ts';
@@ -16,6 +17,7 @@ import {WorkloadEndpoint} from './kinds/workload-endpoint.ts';
 export const KINDS: readonly ResourceKind[] = [
   BlockAffinity,
   ClusterInformation,
+  FelixConfiguration,
   IPAMConfiguration,
   IPPool,
   IPReservation,

@@ -56,7 +56,7 @@ const defaultBlockSize = (cidr: string): number => (cidr.includes(':') ? 122 : 2
 
 function poolViolations({spec: pool}: IPPool): readonly Violation[] {
   const cidr = parseCidr(pool.cidr);
-  if (cidr === undefined || !pool.cidr.includes('/'))
+  if (cidr === undefined)
     return [violation('spec.cidr', pool.cidr || undefined, 'must be a subnet, for example 10.65.0.0/16')];
   return [
     ...cidrViolations(pool, cidr),

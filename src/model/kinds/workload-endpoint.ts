@@ -27,7 +27,7 @@ export const ORCHESTRATOR_LABEL = 'projectcalico.org/orchestrator';
 const port = z.object({
   name: z.string(),
   protocol: portProtocol(),
-  port: integer(0, 65535),
+  port: integer(1, 65535),
   /** 0: none. This and hostIP are always stored. */
   hostPort: kept(integer(0, 65535).default(0)),
   hostIP: kept(z.string().default('')),
