@@ -8,7 +8,8 @@
  * "As far as that write" is the difficult part, because revisions have no order: after a write returns, the watch may
  * still deliver what came before it. So each write says what it replaced and what it became, these two are *expected* in
  * that order, and a delivery is placed among them. A delivery that nobody expected is later than every write that has
- * returned, and what arrives while a write is under way is placed when the write returns.
+ * returned, and what arrives while a write is under way is placed when the write returns. Where others changed the object
+ * twice just before our write, the first of these changes may show for a moment: it heals with the next delivery.
  * Known limit: a deletion carries no revision that its author knows, so one absence looks like another. An object that
  * we create and somebody else deletes before the watch has told of either may stay in our view; the next change, or the
  * next complete snapshot (`snapshotBegins`, `snapshotEnds`), corrects that.
@@ -41,8 +42,6 @@ interface Stored<V> {
 
 interface Write<V> {
   readonly value: V | undefined;
-  /** How many deliveries there were when it began. */
-  readonly begunAt: number;
   returned: boolean;
   /** It had returned when the snapshot began that is arriving now. */
   inSnapshot: boolean;
@@ -54,9 +53,8 @@ interface Contest<V> {
   readonly writes: Write<V>[];
   /** Versions the watch may still deliver, in order; a write's own version carries the write. */
   expected: {readonly version: Version; readonly write: Write<V> | undefined}[];
-  deliveries: number;
   /** Revisions delivered while a write was under way: if it turns out to be one of them, the watch has passed it. */
-  readonly delivered: Set<Revision>;
+  readonly delivered: Set<Version>;
   /** Nobody expected the last delivery: it is later than all writes that have returned. */
   unplaced: boolean;
 }
@@ -86,7 +84,7 @@ export class LocalEndpoints<V> {
   begin(key: string, value: V | undefined): LocalWrite {
     const contest = this.#contests.get(key) ?? newContest<V>();
     this.#contests.set(key, contest);
-    const write: Write<V> = {value, begunAt: contest.deliveries, returned: false, inSnapshot: false};
+    const write: Write<V> = {value, returned: false, inSnapshot: false};
     contest.writes.push(write);
     this.#onChange(key, value);
     return {
@@ -120,7 +118,6 @@ export class LocalEndpoints<V> {
   }
 
   #place(contest: Contest<V>, version: Version): void {
-    contest.deliveries++;
     if (version !== ABSENT) contest.delivered.add(version);
     const index = contest.expected.findIndex((expectation) => expectation.version === version);
     contest.unplaced = index < 0;
@@ -130,43 +127,18 @@ export class LocalEndpoints<V> {
     if (write !== undefined) overtake(contest, write);
   }
 
-  #onReturn(key: string, contest: Contest<V>, write: Write<V>, {revision, replaced}: WriteOutcome): void {
+  #onReturn(key: string, contest: Contest<V>, write: Write<V>, outcome: WriteOutcome): void {
     if (write.returned || !contest.writes.includes(write)) return;
     write.returned = true;
-    if (this.#hasPassed(key, contest, write, revision, replaced)) overtake(contest, write);
-    else this.#expect(key, contest, write, revision ?? ABSENT, replaced ?? ABSENT);
+    const current = this.#stored.get(key)?.version ?? ABSENT;
+    const became = outcome.revision ?? ABSENT;
+    const replaced = outcome.replaced ?? ABSENT;
+    const {unplaced} = contest;
+    // Now the last delivery may have its place: just before this write, or this write itself.
+    if (current === replaced || current === became) contest.unplaced = false;
+    if (contest.delivered.has(became) || (unplaced && current !== replaced)) overtake(contest, write);
+    else expect(contest, write, {current, became, replaced});
     this.#settle(key, contest);
-  }
-
-  /** Whether the watch has already come as far as `write`, which returns now. */
-  #hasPassed(
-    key: string,
-    contest: Contest<V>,
-    write: Write<V>,
-    revision: Revision | undefined,
-    replaced: Revision | undefined,
-  ): boolean {
-    if (revision !== undefined && contest.delivered.has(revision)) return true;
-    const current = this.#stored.get(key)?.version ?? ABSENT;
-    const arrivedMeanwhile = contest.unplaced && contest.deliveries > write.begunAt;
-    return arrivedMeanwhile && current !== (replaced ?? ABSENT);
-  }
-
-  /** Notes what the watch may still deliver: what `write` replaced, and what it became. */
-  #expect(key: string, contest: Contest<V>, write: Write<V>, became: Version, replaced: Version): void {
-    const {writes, expected} = contest;
-    const index = writes.indexOf(write);
-    if (writes.some((other, i) => i > index && other.returned)) {
-      // The answers overtook each other: the later write is what we go by, this one is only something that may come.
-      writes.splice(index, 1);
-      expected.unshift({version: became, write: undefined});
-      return;
-    }
-    const current = this.#stored.get(key)?.version ?? ABSENT;
-    if (current === replaced) contest.unplaced = false;
-    const last = expected.at(-1)?.version ?? current;
-    if (last !== replaced) expected.push({version: replaced, write: undefined});
-    expected.push({version: became, write});
   }
 
   #onFailure(key: string, contest: Contest<V>, write: Write<V>): void {
@@ -186,14 +158,30 @@ export class LocalEndpoints<V> {
 const newContest = <V>(): Contest<V> => ({
   writes: [],
   expected: [],
-  deliveries: 0,
   delivered: new Set(),
   unplaced: false,
 });
 
+/** Notes what the watch may still deliver: what `write` replaced, and what it became. */
+function expect<V>(
+  {writes, expected}: Contest<V>,
+  write: Write<V>,
+  versions: {readonly current: Version; readonly became: Version; readonly replaced: Version},
+): void {
+  const {current, became, replaced} = versions;
+  const index = writes.indexOf(write);
+  if (writes.some((other, i) => i > index && other.returned)) {
+    // The answers overtook each other: the later write is what we go by, this one is only something that may come.
+    writes.splice(index, 1);
+    expected.unshift({version: became, write: undefined});
+    return;
+  }
+  const last = expected.at(-1)?.version ?? current;
+  if (last !== replaced) expected.push({version: replaced, write: undefined});
+  expected.push({version: became, write});
+}
+
 /** The watch has come as far as `write`: it and all before it are history. */
-function overtake<V>(contest: Contest<V>, write: Write<V>): void {
-  contest.writes.splice(0, contest.writes.indexOf(write) + 1);
-  const index = contest.expected.findIndex((expectation) => expectation.write === write);
-  if (index >= 0) contest.expected.splice(0, index + 1);
+function overtake<V>({writes}: Contest<V>, write: Write<V>): void {
+  writes.splice(0, writes.indexOf(write) + 1);
 }

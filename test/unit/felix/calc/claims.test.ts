@@ -1,7 +1,7 @@
 import t from 'tap';
 import {Claims} from '../../../../src/felix/calc/claims.ts';
 
-t.test('the first in order has it, whoever came first', async (t) => {
+void t.test('the first in order has it, whoever came first', async (t) => {
   const claims = new Claims<string, string>();
   t.equal(claims.ownerOf('eth0'), undefined);
   claims.claim('eth0', 'b');
@@ -18,7 +18,7 @@ t.test('the first in order has it, whoever came first', async (t) => {
   t.same(claims.claimantsOf('eth0'), []);
 });
 
-t.test('the order can be another', async (t) => {
+void t.test('the order can be another', async (t) => {
   const claims = new Claims<string, string>((a, b) => b.length - a.length);
   claims.claim('x', 'short');
   claims.claim('x', 'much longer');

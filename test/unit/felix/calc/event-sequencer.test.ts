@@ -33,7 +33,7 @@ const config = (value: string): ObjectIntent => ({
   values: new Map([['VXLANVNI', value]]),
 });
 
-t.test('what is referred to comes first and goes last, whatever order it was put in', async (t) => {
+void t.test('what is referred to comes first and goes last, whatever order it was put in', async (t) => {
   const sequencer = new EventSequencer();
   for (const intent of [
     endpoint('a', 'cali1'),
@@ -72,7 +72,7 @@ t.test('what is referred to comes first and goes last, whatever order it was put
   ]);
 });
 
-t.test('repeats merge, and the data plane is not told what it has', async (t) => {
+void t.test('repeats merge, and the data plane is not told what it has', async (t) => {
   const sequencer = new EventSequencer();
   sequencer.put(route('10.1.0.0/26', 'node2'));
   sequencer.put(route('10.1.0.0/26', 'node3'));
@@ -94,7 +94,7 @@ t.test('repeats merge, and the data plane is not told what it has', async (t) =>
   t.equal(sequencer.sent('route'), 1);
 });
 
-t.test('a batch says whether the datastore is in sync', async (t) => {
+void t.test('a batch says whether the datastore is in sync', async (t) => {
   const sequencer = new EventSequencer();
   t.same(sequencer.flush(true), [{kind: 'flush', inSync: true}]);
   t.same(sequencer.flush(false), [{kind: 'flush', inSync: false}]);

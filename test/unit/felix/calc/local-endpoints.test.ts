@@ -195,7 +195,7 @@ const ownStories: Record<string, readonly Act[]> = {
   'delete, failed write': [del, fail(put)],
 };
 
-t.test('as the only writer, the view is exact at every moment', async (t) => {
+void t.test('as the only writer, the view is exact at every moment', async (t) => {
   for (const [name, acts] of Object.entries(ownStories)) {
     for (const start of ['present', 'absent'] as const) {
       const wrong: string[] = [];
@@ -213,6 +213,17 @@ t.test('as the only writer, the view is exact at every moment', async (t) => {
 /** Our creation and their deletion, both in one delivery that comes before our answer: see the module's header. */
 const isKnownLimit = (events: readonly Event[]) => tell(events) === 'begin 1, commit 1, foreign 0, deliver 2, answer 1';
 
+/**
+ * Two changes of others that the watch has yet to tell of cannot be told from later ones, and neither can one when
+ * answers overtake each other: the view may then show the older state until the next delivery.
+ */
+function mustBeExact(acts: readonly Act[], events: readonly Event[]): boolean {
+  const answers = events.flatMap((event) => (event.does === 'answer' ? [event.write] : []));
+  const pending = acts.flatMap((act, i) => (act.by === 'us' && !answers.includes(i) ? [i] : []));
+  const inOrder = [...answers, ...pending].every((write, i, all) => i === 0 || write > (all[i - 1] ?? 0));
+  return acts.filter((act) => act.by === 'them').length < 2 && inOrder && !isKnownLimit(events);
+}
+
 const sharedStories: Record<string, readonly Act[]> = {
   'their write, ours': [theirPut, put],
   'their write, our deletion': [theirPut, del],
@@ -225,7 +236,7 @@ const sharedStories: Record<string, readonly Act[]> = {
   'their deletion, our failed one': [theirDelete, fail(del)],
 };
 
-t.test('beside other writers, ours holds until it is answered, and the end is the truth', async (t) => {
+void t.test('beside other writers, ours holds until it is answered, and the end is the truth', async (t) => {
   for (const [name, acts] of Object.entries(sharedStories)) {
     for (const start of ['present', 'absent'] as const) {
       const wrong: string[] = [];
@@ -234,6 +245,8 @@ t.test('beside other writers, ours holds until it is answered, and the end is th
         const write = run.writes[newest];
         const {value} = expectedView(run, acts);
         if (write !== undefined && !write.answered && run.view !== value)
+          wrong.push(`${tell(events)}: saw ${run.view}, wanted ${value}, still pending`);
+        if (run.view !== value && mustBeExact(acts, events))
           wrong.push(`${tell(events)}: saw ${run.view}, wanted ${value}`);
         const wanted = run.history.at(-1)?.value;
         if (ended && run.afterSnapshot !== wanted) wrong.push(`${tell(events)}: snapshot shows ${run.afterSnapshot}`);
@@ -244,7 +257,7 @@ t.test('beside other writers, ours holds until it is answered, and the end is th
   }
 });
 
-t.test('what is left over is nothing', async (t) => {
+void t.test('what is left over is nothing', async (t) => {
   const views: (string | undefined)[] = [];
   const endpoints = new LocalEndpoints<string>((_key, value) => views.push(value));
   const write = endpoints.begin(KEY, 'ours');
@@ -262,7 +275,7 @@ t.test('what is left over is nothing', async (t) => {
   t.equal(views.at(-1), undefined);
 });
 
-t.test('a snapshot ends only what had returned when it began', async (t) => {
+void t.test('a snapshot ends only what had returned when it began', async (t) => {
   const endpoints = new LocalEndpoints<string>(() => {});
   const answered = endpoints.begin('a', 'ours');
   const pending = endpoints.begin('b', 'ours');
