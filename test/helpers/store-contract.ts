@@ -311,6 +311,20 @@ const CASES: Readonly<Record<string, Case>> = {
     t.equal(codeOf(await watcher.stop()), 'E_ABORTED');
   },
 
+  'a watch says at once that it stands': async (t, {own, folder}) => {
+    await own.commit([{kind: 'create', key: `${folder}a`, value: '1'}]);
+    const watcher = await StoreWatcher.start(own, folder);
+    await watcher.until(({batches}) => batches > 0);
+    t.same(watcher.updates, []);
+    await own.commit([{kind: 'create', key: `${folder}b`, value: '1'}]);
+    await watcher.until(({updates}) => updates.length > 0);
+    t.same(
+      watcher.updates.map(({key}) => key),
+      [`${folder}b`],
+    );
+    await watcher.stop();
+  },
+
   'a watch sees its prefixes and nothing else': async (t, {own, other, folder}) => {
     const {cursor} = await own.list(folder);
     const wanted = [`${folder}a/`, `${folder}b_`, `${folder}名`];
@@ -340,7 +354,7 @@ const CASES: Readonly<Record<string, Case>> = {
       for await (const batch of own.watch([folder], cursor, {signal: new AbortController().signal})) {
         for (const {key, value} of batch.updates) seen.set(key, value);
         cursor = batch.cursor;
-        break;
+        if (batch.updates.length > 0) break;
       }
     }
     t.equal(seen.size, 50);

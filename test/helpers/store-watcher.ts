@@ -9,6 +9,8 @@ export class StoreWatcher {
   /** Every update, in order of arrival. */
   readonly updates: Update[] = [];
   readonly ended: Promise<unknown>;
+  /** Batches so far; with the first one the watch stands. */
+  batches = 0;
   #failure: unknown;
   readonly #abort = new AbortController();
   readonly #waiting = new Set<() => void>();
@@ -30,7 +32,7 @@ export class StoreWatcher {
   async #run(store: Store, prefixes: readonly string[], cursor: Cursor): Promise<unknown> {
     try {
       for await (const {updates} of store.watch(prefixes, cursor, {signal: this.#abort.signal})) {
-        if (updates.length === 0) throw new Error('a batch of a watch is empty');
+        if (this.batches++ > 0 && updates.length === 0) throw new Error('a later batch of a watch is empty');
         for (const update of updates) {
           this.updates.push(update);
           const {key, value, revision} = update;

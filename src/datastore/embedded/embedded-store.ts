@@ -133,9 +133,10 @@ export class EmbeddedStore implements Store {
     options: {readonly signal: AbortSignal},
   ): AsyncGenerator<WatchBatch, never, void> {
     const wellFormed = prefixes.map((prefix) => prefix.toWellFormed());
-    for (let position = cursor; ; ) {
-      const request = {kind: 'poll', prefixes: wellFormed, cursor: position} as const;
-      const {batch} = await this.#call('changed', request, {signal: options.signal, deadlineMs: Infinity});
+    const callOptions = {signal: options.signal, deadlineMs: Infinity};
+    for (let position = cursor, isFirst = true; ; isFirst = false) {
+      const request = {kind: 'poll', prefixes: wellFormed, cursor: position, waits: !isFirst} as const;
+      const {batch} = await this.#call('changed', request, callOptions);
       position = batch.cursor;
       yield batch;
     }

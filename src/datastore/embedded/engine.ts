@@ -9,7 +9,7 @@
  */
 import {statSync} from 'node:fs';
 import {AgentError} from '../../lib/errors.ts';
-import type {Operation} from '../store.ts';
+import type {Operation, Update} from '../store.ts';
 import {Bell} from './bell.ts';
 import {Database} from './database.ts';
 import type {StoreFiles} from './folder.ts';
@@ -23,6 +23,7 @@ const LONGEST_BUSY_WAIT_MS = 8;
 
 interface Poll {
   readonly prefixes: readonly string[];
+  readonly waits: boolean;
   position: number;
 }
 
@@ -87,10 +88,8 @@ export class Engine {
       }
       case 'poll':
         this.#answer(request.id, () => {
-          this.#polls.set(request.id, {
-            prefixes: request.prefixes,
-            position: this.#database.positionOf(request.cursor),
-          });
+          const {id, prefixes, waits, cursor} = request;
+          this.#polls.set(id, {prefixes, waits, position: this.#database.positionOf(cursor)});
         });
         break;
       case 'cancel':
@@ -201,24 +200,24 @@ export class Engine {
   }
 
   #runPolls(): void {
-    if (this.#polls.size === 0) return;
-    let newest: number | undefined;
     for (const [id, poll] of this.#polls) {
       this.#answer(id, () => {
-        newest ??= this.#database.position();
-        while (poll.position !== newest) {
-          const {updates, position} = this.#database.changesAfter(poll.position, poll.prefixes);
-          poll.position = position;
-          if (updates.length === 0) {
-            newest = this.#database.position();
-            continue;
-          }
-          this.#polls.delete(id);
-          this.#reply({kind: 'changed', id, batch: {updates, cursor: this.#database.cursorAt(position)}});
-          return;
-        }
+        const updates = this.#news(poll);
+        if (updates.length === 0 && poll.waits) return;
+        this.#polls.delete(id);
+        this.#reply({kind: 'changed', id, batch: {updates, cursor: this.#database.cursorAt(poll.position)}});
       });
     }
+  }
+
+  /** The next changes that the poll asks for; none when it has come to the end of the history. */
+  #news(poll: Poll): readonly Update[] {
+    while (poll.position !== this.#database.position()) {
+      const {updates, position} = this.#database.changesAfter(poll.position, poll.prefixes);
+      poll.position = position;
+      if (updates.length > 0) return updates;
+    }
+    return [];
   }
 
   /** Runs the work of one request and tells its caller when it fails; leaves it waiting when the database is locked. */

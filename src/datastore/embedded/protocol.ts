@@ -12,9 +12,17 @@ export type Request =
   | {readonly kind: 'get'; readonly id: number; readonly key: string}
   | {readonly kind: 'list'; readonly id: number; readonly prefix: string}
   | {readonly kind: 'commit'; readonly id: number; readonly operations: readonly Operation[]}
-  /** Answered once there are changes after the cursor. */
-  | {readonly kind: 'poll'; readonly id: number; readonly prefixes: readonly string[]; readonly cursor: Cursor}
+  | PollRequest
   | Followup;
+
+/** Changes after the cursor; `waits` until there are some, or answers in any case. */
+export interface PollRequest {
+  readonly kind: 'poll';
+  readonly id: number;
+  readonly prefixes: readonly string[];
+  readonly cursor: Cursor;
+  readonly waits: boolean;
+}
 
 /** What is said about an earlier request. */
 export type Followup =

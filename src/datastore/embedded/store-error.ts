@@ -42,7 +42,9 @@ const FACTS = {
 type StoreErrorCode = keyof typeof FACTS;
 
 function codeOfSqlite(error: unknown, folder: string): StoreErrorCode | undefined {
-  switch (sqliteCode(error)) {
+  const code = sqliteCode(error);
+  if (code === undefined) return undefined;
+  switch (code) {
     case SQLITE_FULL:
       return 'E_STORE_FULL';
     case SQLITE_READONLY:
@@ -53,7 +55,6 @@ function codeOfSqlite(error: unknown, folder: string): StoreErrorCode | undefine
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
       return codeOfDisk(folder);
-    case undefined:
     default:
       return undefined;
   }
