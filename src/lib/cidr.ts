@@ -166,7 +166,7 @@ export function requireCidr(text: string): Cidr {
 export const formatCidr = (cidr: Cidr): string => `${formatIp(cidr.ip)}/${cidr.length}`;
 
 export function cidrContainsIp(cidr: Cidr, ip: Ip): boolean {
-  return cidr.ip.family === ip.family && compareIp(maskIp(ip, cidr.length), cidr.ip) === 0;
+  return compareIp(maskIp(ip, cidr.length), cidr.ip) === 0;
 }
 
 export function cidrContains(outer: Cidr, inner: Cidr): boolean {

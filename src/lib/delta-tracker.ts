@@ -94,7 +94,7 @@ export class DeltaTracker<K extends string, V> {
     this.#actual = next;
     for (const key of previous.keys()) if (!next.has(key)) this.#examine(key);
     for (const key of next.keys()) this.#examine(key);
-    return this.#endNews((key) => this.#agrees(key, previous, next));
+    return this.#newsAgree((key) => this.#agrees(key, previous, next));
   }
 
   /**
@@ -117,7 +117,7 @@ export class DeltaTracker<K extends string, V> {
    * contradict it.
    */
   record(changes: Changes<K, V>, failed: ReadonlyMap<K, unknown>): boolean {
-    const isCertain = this.#endNews((key) => {
+    const isCertain = this.#newsAgree((key) => {
       if (failed.has(key)) return true;
       if (changes.writes.has(key)) return this.#agrees(key, changes.writes, this.#actual);
       return !changes.removals.has(key) || !this.#actual.has(key);
@@ -147,10 +147,8 @@ export class DeltaTracker<K extends string, V> {
     return !isDesired || this.#equal(desired.get(key) as V, actual.get(key) as V);
   }
 
-  /** Forgets the news; true when `isConsistent` holds for every key there were news of. */
-  #endNews(isConsistent: (key: K) => boolean): boolean {
-    const isCertain = this.#news.keys().every(isConsistent);
-    this.#news.clear();
-    return isCertain;
+  /** True when `isConsistent` holds for every key there were news of. */
+  #newsAgree(isConsistent: (key: K) => boolean): boolean {
+    return this.#news.keys().every(isConsistent);
   }
 }

@@ -52,6 +52,7 @@ export const REMEDIES = {
   E_IPAM_NOT_IN_POOL: 'Ask for an address that lies in an enabled IPPool.',
   E_IPAM_TAKEN: 'That address belongs to somebody else; choose another or release it first.',
   E_IPAM_STRICT: 'Strict affinity forbids addresses of blocks that this node does not own.',
+  E_IPAM_NOT_EMPTY: 'Addresses of that block are in use; release them first.',
   E_IPAM_BUSY: 'Too many nodes allocate at once; repeat the request.',
 
   E_CNI_INCOMPATIBLE: 'Set cniVersion of the network configuration to a version the plugin supports.',

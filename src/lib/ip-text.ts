@@ -98,7 +98,7 @@ export function parseIpv4Word(text: string, start = 0, end: number = text.length
   for (let i = start; i < end; i++) {
     const code = text.charCodeAt(i);
     if (code === DOT) {
-      if (octet < 0 || dots === 3) return undefined;
+      if (octet < 0) return undefined;
       word = word * 256 + octet;
       octet = -1;
       dots++;
@@ -137,7 +137,7 @@ export function parseIpv6Groups(text: string, end: number = text.length): number
       groups.push(word >>> 16, word & 0xffff);
       break;
     }
-    if (at === start || at - start > 4 || groups.length === 8) return undefined;
+    if (at === start || at - start > 4) return undefined;
     groups.push(group);
     if (at === end) break;
     if (text.charCodeAt(at++) !== COLON || at === end) return undefined;

@@ -71,17 +71,14 @@ export class PrefixTrie<V> {
     let node = this.#roots[cidr.ip.family];
     while (node !== undefined && holds(node.cidr, cidr)) {
       if (node.entry !== undefined) entries.push(node.entry);
-      node = node.cidr.length === cidr.length ? undefined : childToward(node, cidr.ip);
+      node = childToward(node, cidr.ip);
     }
     return entries;
   }
 
   /** The entries that lie inside `cidr`, its own included, by address, wider ones first. Do not change it meanwhile. */
   *coveredBy(cidr: Cidr): Generator<PrefixEntry<V>, void, undefined> {
-    let node = this.#roots[cidr.ip.family];
-    while (node !== undefined && node.cidr.length < cidr.length) {
-      node = holds(node.cidr, cidr) ? childToward(node, cidr.ip) : undefined;
-    }
+    const node = this.#descend(cidr);
     if (node !== undefined && holds(cidr, node.cidr)) yield* entriesBelow(node);
   }
 
@@ -91,9 +88,15 @@ export class PrefixTrie<V> {
   }
 
   #find(cidr: Cidr): TrieNode<V> | undefined {
+    const node = this.#descend(cidr);
+    return node !== undefined && node.cidr.length === cidr.length && holds(node.cidr, cidr) ? node : undefined;
+  }
+
+  /** The only node that can be that of `cidr`, or the top of what lies inside it; its bits are still to be compared. */
+  #descend(cidr: Cidr): TrieNode<V> | undefined {
     let node = this.#roots[cidr.ip.family];
     while (node !== undefined && node.cidr.length < cidr.length) node = childToward(node, cidr.ip);
-    return node !== undefined && node.cidr.length === cidr.length && holds(node.cidr, cidr) ? node : undefined;
+    return node;
   }
 
   /** The subtree `node` with the entry added. */

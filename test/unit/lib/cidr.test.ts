@@ -117,6 +117,7 @@ void t.test('what is not an address is refused', async (t) => {
     t.equal(writeIpAt(text, new Uint8Array(16), 0), 0, JSON.stringify(text));
     t.throws(() => requireIp(text), {code: 'E_BAD_ADDRESS'});
   }
+  t.equal(writeIpAt('::1', new Uint8Array(16), 0, 1), 0, 'what follows the given length does not count');
   const long = '1'.repeat(10_000);
   try {
     requireIp(long);
@@ -300,6 +301,8 @@ void t.test('containment and overlap of networks agree with their ranges', () =>
     const text = `${formatCidr(a)} ${formatCidr(b)}`;
     assert.equal(cidrContains(a, b), ra.first <= rb.first && rb.last <= ra.last, text);
     assert.equal(cidrsOverlap(a, b), ra.first <= rb.last && rb.first <= ra.last, text);
+    const byLength = Math.sign(a.length - b.length);
+    assert.equal(Math.sign(compareCidr(a, b)), ra.first === rb.first ? byLength : ra.first < rb.first ? -1 : 1, text);
     assert.equal(compareCidr(a, b) === 0, formatCidr(a) === formatCidr(b), text);
   }),
 );

@@ -11,6 +11,7 @@ import {
   parseJsonObject,
   printJson,
 } from '../../../src/lib/exact-json.ts';
+import {liveHeapBytes} from '../../helpers/heap.ts';
 import {forAll, type Random} from '../../helpers/random.ts';
 
 const storedValues = readFileSync(new URL('../../fixtures/lib/stored-values.jsonl', import.meta.url), 'utf8')
@@ -101,6 +102,7 @@ void t.test('order of keys', async (t) => {
   t.equal(printJson(parseJson('{"b":1,"007":2,"-1":3}')), '{"b":1,"007":2,"-1":3}', 'not index-like');
   t.equal(printJson(parseJson('{"b":1,"4294967295":2}')), '{"b":1,"4294967295":2}', 'beyond an index: kept in order');
   t.equal(printJson(parseJson('{"4294967294":2,"b":1,"30":0}')), '{"30":0,"4294967294":2,"b":1}');
+  t.equal(printJson(parseJson('{"4294967295":2,"b":1,"a":0}')), '{"4294967295":2,"b":1,"a":0}');
   t.equal(printJson({a: undefined, b: 1}), '{"b":1}', 'an undefined property is absent');
 });
 
@@ -135,6 +137,7 @@ void t.test('what is not JSON is refused with its place', async (t) => {
     ['"abc', 4],
     ['"a\nb"', 2],
     ['"a\u0000b"', 2],
+    ['"a\u001fb"', 2],
     ['"\\x41"', 0],
     ['"\\u12g4"', 0],
     ['"\\', 3],
@@ -161,6 +164,18 @@ void t.test('depth and length are limited', async (t) => {
   t.ok(parseJson(`[${'[],'.repeat(1000)}[]]`, {maxDepth: 2}), 'depth is nesting, not number');
   t.throws(() => parseJson('[[[]]]', {maxDepth: 2}), {code: 'E_BAD_JSON'});
   t.throws(() => parseJson('12345', {maxLength: 4}), {code: 'E_BAD_JSON', context: {length: 5, maxLength: 4}});
+});
+
+void t.test('a string that is kept does not keep the text it came from', async (t) => {
+  const padding = 'x'.repeat(100_000);
+  const labels: unknown[] = [];
+  const read = (i: number) => parseJsonObject(`{"name":"a name of some length ${i}","rest":"${padding}"}`).name;
+  labels.push(read(0));
+  const before = liveHeapBytes();
+  for (let i = 1; i <= 100; i++) labels.push(read(i));
+  const grownBytes = liveHeapBytes() - before;
+  t.equal(labels.length, 101);
+  t.ok(grownBytes < 2 ** 20, `100 names out of 10 MB of text hold ${grownBytes} bytes`);
 });
 
 /** A value and a text of it with arbitrary white space. */

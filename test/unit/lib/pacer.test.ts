@@ -138,6 +138,11 @@ void t.test('stop() before a trigger comes due', async (t) => {
   await pacer.stop();
   await clock.advance(100_000);
   t.same(startsMs, []);
+  const idle = createPacer();
+  await idle.pacer.stop();
+  idle.pacer.trigger();
+  await idle.clock.advance(100_000);
+  t.same(idle.startsMs, [], 'a trigger after it');
 });
 
 void t.test('a run that rejects is a defect and is not swallowed', async (t) => {

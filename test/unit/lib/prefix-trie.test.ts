@@ -15,6 +15,7 @@ import {
   requireIp,
 } from '../../../src/lib/cidr.ts';
 import {type PrefixEntry, PrefixTrie} from '../../../src/lib/prefix-trie.ts';
+import {liveHeapBytes} from '../../helpers/heap.ts';
 import {forAll, type Random} from '../../helpers/random.ts';
 
 class Model {
@@ -123,6 +124,21 @@ void t.test('the questions it is there for', async (t) => {
   trie.clear();
   t.equal(trie.size, 0);
   t.equal(best('10.65.1.7'), undefined);
+});
+
+void t.test('what was deleted leaves no node behind', async (t) => {
+  const trie = new PrefixTrie<number>();
+  const hosts = (round: number) =>
+    Array.from({length: 2000}, (_, i) => requireCidr(`fd00::${round.toString(16)}:${i.toString(16)}`));
+  const cycle = (round: number) => {
+    for (const cidr of hosts(round)) trie.set(cidr, 0);
+    for (const cidr of hosts(round)) trie.delete(cidr);
+  };
+  cycle(0);
+  const before = liveHeapBytes();
+  for (let round = 1; round <= 25; round++) cycle(round);
+  const grownBytes = liveHeapBytes() - before;
+  t.ok(grownBytes < 2 ** 20, `50,000 entries came and went, the heap grew by ${grownBytes} bytes`);
 });
 
 void t.test('a value of undefined is an entry', async (t) => {

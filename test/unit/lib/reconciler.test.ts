@@ -139,6 +139,14 @@ void t.test('a read-back that fails is repeated', async (t) => {
   t.same(driver.calls, ['list', 'list', 'apply -a=1']);
 });
 
+void t.test('news from before a read-back do not cause another', async (t) => {
+  const {reconciler} = createReconciler({a: 1});
+  reconciler.tracker.setActual('a', 7);
+  reconciler.tracker.setActual('b', 7);
+  await reconciler.reconcile(signal);
+  t.notOk(reconciler.isStale);
+});
+
 void t.test('an invalidation is never lost', async (t) => {
   const {driver, reconciler} = createReconciler();
   reconciler.tracker.setDesired('a', 1);

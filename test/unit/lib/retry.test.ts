@@ -82,7 +82,7 @@ void t.test('an abort during an attempt wins over the failure of the attempt', a
       stop.abort(new Error('stopping'));
       throw new Error('failure');
     },
-    POLICY,
+    {...POLICY, maxAttempts: 1},
     {clock, signal: stop.signal},
   );
   await t.rejects(result, {message: 'stopping'});
