@@ -4,6 +4,9 @@
  *
  * Promise: the result is all of the program's output, or an error; never a part that looks like the whole. When the
  * promise settles, the program has ended and every pipe is closed.
+ *
+ * What surprised us: the C library hands an executable text file without `#!` to /bin/sh. Name binaries and proper
+ * scripts only.
  */
 import {type ChildProcess, spawn} from 'node:child_process';
 import {isAbsolute} from 'node:path';

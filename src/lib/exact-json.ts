@@ -248,11 +248,11 @@ function printNumber(value: number): string {
   return Object.is(value, -0) ? '-0' : String(value);
 }
 
-/** What Go escapes and JSON.stringify does not; unpaired surrogates are among the matches and are replaced before. */
+/** What Go escapes and JSON.stringify does not. */
 const ESCAPED_BY_GO = /[<>&\u2028\u2029]/g;
 
 function printString(text: string): string {
   const json = JSON.stringify(text.toWellFormed());
-  if (!ESCAPED_BY_GO.test(json)) return json;
+  if (json.search(ESCAPED_BY_GO) < 0) return json;
   return json.replace(ESCAPED_BY_GO, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
