@@ -147,10 +147,10 @@ export class MessageWriter {
 
   /** The address in the first `length` characters of `text`: the part of a CIDR before its slash. */
   attributeIpPrefix(type: number, text: string, length: number): void {
-    const at = this.#length + 4;
-    const size = writeIpAt(text, this.#bytes, at, length);
+    this.#reserve(MARGIN_BYTES);
+    const size = writeIpAt(text, this.#bytes, this.#length + 4, length);
     if (size === 0) throw badAddress(text.slice(0, length));
-    this.#attribute(type, size);
+    this.#header(type, size);
   }
 
   /** A hardware address written as `aa:bb:cc:dd:ee:ff`; throws E_BAD_ADDRESS. */
@@ -165,9 +165,10 @@ export class MessageWriter {
 
   /** An RTA_VIA: an address with its own family in front. */
   attributeVia(type: number, af: number, text: string): void {
+    this.#reserve(MARGIN_BYTES);
     const size = writeIpAt(text, this.#bytes, this.#length + 6);
     if (size === 0) throw badAddress(text);
-    const at = this.#attribute(type, size + 2);
+    const at = this.#header(type, size + 2);
     this.#view.setUint16(at, af, LITTLE_ENDIAN);
   }
 
@@ -188,9 +189,14 @@ export class MessageWriter {
     this.#view.setUint16(at, this.#length - at, LITTLE_ENDIAN);
   }
 
-  /** Writes the attribute's header, makes room for its value with zeroed padding, and returns where the value goes. */
+  /** Makes room for an attribute, and returns where its value goes. */
   #attribute(type: number, valueBytes: number): number {
     this.#reserve(MARGIN_BYTES + valueBytes);
+    return this.#header(type, valueBytes);
+  }
+
+  /** The attribute's header and zeroed padding, where there is room already and the value may be written already. */
+  #header(type: number, valueBytes: number): number {
     const at = this.#length;
     this.#view.setUint16(at, valueBytes + 4, LITTLE_ENDIAN);
     this.#view.setUint16(at + 2, type, LITTLE_ENDIAN);
