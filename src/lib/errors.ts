@@ -60,6 +60,7 @@ export const REMEDIES = {
   E_CNI_BAD_NETWORK_CONFIG: 'Correct the field of the network configuration that the message names.',
   E_CNI_DECODE: 'The network configuration on stdin is not valid JSON of the expected shape.',
   E_CNI_TRY_LATER: 'The agent is not ready; the container runtime will repeat the request.',
+  E_SHIM_PROTOCOL: 'Install the CNI plugin that belongs to this agent; nothing else may talk on its socket.',
   E_CNI_FAILED: 'The message says which step failed; what it had done was undone.',
   E_NOT_READY: 'Wait until the agent has synchronised, or look at /readiness for the reason.',
 } as const;
