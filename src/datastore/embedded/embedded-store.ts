@@ -4,7 +4,7 @@
  * Everything that touches the disk happens in a thread of its own; this side only pairs requests with replies, keeps
  * deadlines, and never holds the event loop. A commit that was answered is on disk, whatever happens afterwards.
  *
- * The thread keeps the process alive exactly while a call is waiting.
+ * An open store keeps the process alive, as an open connection does: close it.
  */
 import {Worker} from 'node:worker_threads';
 import type {Clock} from '../../lib/clock.ts';
@@ -146,7 +146,6 @@ export class EmbeddedStore implements Store {
   async close(): Promise<void> {
     if (this.#ended === undefined) {
       this.#ended = closed();
-      this.#worker.ref();
       this.#post({kind: 'close'});
     }
     await this.#exited;
@@ -182,7 +181,6 @@ export class EmbeddedStore implements Store {
         : () => {};
       const onAbort = () => giveUp(aborted(signal));
       signal?.addEventListener('abort', onAbort, {once: true});
-      if (this.#calls.size === 0) this.#worker.ref();
       this.#calls.set(id, {
         onReply: (reply) => {
           const result = collect(reply, id);
@@ -215,7 +213,6 @@ export class EmbeddedStore implements Store {
   #finish(id: number, call: Call): Call {
     this.#calls.delete(id);
     call.release();
-    if (this.#calls.size === 0 && this.#ended === undefined) this.#worker.unref();
     return call;
   }
 
@@ -234,9 +231,7 @@ function startWorker(): Worker {
   // Emitted code has no .ts files; import specifiers are rewritten by the compiler, this URL is not.
   const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
   // The options of the process are not for this thread: a loader there would only slow its start.
-  const worker = new Worker(new URL(file, import.meta.url), {execArgv: [], env: {}, name: 'datastore'});
-  worker.unref();
-  return worker;
+  return new Worker(new URL(file, import.meta.url), {execArgv: [], env: {}, name: 'datastore'});
 }
 
 function isKind<K extends Reply['kind']>(reply: Reply, kind: K): reply is Extract<Reply, {kind: K}> {
