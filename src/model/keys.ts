@@ -1,11 +1,12 @@
 /**
  * Where every record of ours lies in the datastore: builders for the keys, and the one parser that tells what a key is.
  *
- * Keys are Calico's etcd v3 keys. Names go in raw (a resource name cannot hold a slash); only the identifiers in
- * Felix's status keys are escaped. A key that is not exactly what a builder here would have made is not ours:
+ * Keys are Calico's etcd v3 keys. Names go in raw, and one that holds a slash or is empty is refused, or it would reach
+ * another key; only the identifiers in Felix's status keys are escaped. A key that is not exactly what a builder here would have made is not ours:
  * `parseKey` says undefined and never throws, because a datastore may hold anything.
  */
 import {type Family, formatCidr, parseCidr} from '../lib/cidr.ts';
+import {invalidResource, violation} from './violation.ts';
 
 export const ROOT_PREFIX = '/calico/';
 export const RESOURCES_PREFIX = '/calico/resources/v3/projectcalico.org/';
@@ -65,12 +66,12 @@ export type ParsedKey =
 
 /** Key of a resource; `namespace` for namespaced kinds only. */
 export function resourceKey(plural: string, name: string, namespace?: string): string {
-  return `${resourcePrefix(plural, namespace)}${name}`;
+  return `${resourcePrefix(plural, namespace)}${element('name', name)}`;
 }
 
 /** Prefix of all resources of a kind, or of those in one namespace. */
 export function resourcePrefix(plural: string, namespace?: string): string {
-  return `${RESOURCES_PREFIX}${plural}/${namespace === undefined ? '' : `${namespace}/`}`;
+  return `${RESOURCES_PREFIX}${plural}/${namespace === undefined ? '' : `${element('namespace', namespace)}/`}`;
 }
 
 /** `cidr` is canonical text. */
@@ -89,26 +90,25 @@ export function affinityKey(affinity: {
 
 /** Prefix of the claims of one host, of one family. */
 export function affinityPrefix(host: string, family: Family, type: AffinityType = 'host'): string {
-  return `${type === 'host' ? HOST_AFFINITIES_PREFIX : VIRTUAL_AFFINITIES_PREFIX}${host}/ipv${family}/block/`;
+  return `${type === 'host' ? HOST_AFFINITIES_PREFIX : VIRTUAL_AFFINITIES_PREFIX}${element('host', host)}/ipv${family}/block/`;
 }
 
-export const handleKey = (handleId: string): string => `${HANDLES_PREFIX}${handleId}`;
+export const handleKey = (handleId: string): string => `${HANDLES_PREFIX}${element('handle', handleId)}`;
 
-export const hostMarkerKey = (host: string): string => `${HOST_AFFINITIES_PREFIX}${host}`;
+export const hostMarkerKey = (host: string): string => `${HOST_AFFINITIES_PREFIX}${element('host', host)}`;
 
 /** The path element that stands for an OpenStack region; none is the usual case. */
 export const regionElement = (openstackRegion?: string): string =>
   openstackRegion === undefined || openstackRegion === '' ? 'no-region' : `region-${openstackRegion}`;
 
 /** Felix's report of being alive. It is written twice: with a lease, and (`lasting`) without one. */
-export const felixStatusKey = (host: string, region = 'no-region'): string =>
-  `${FELIX_V2_PREFIX}${region}/host/${host}/status`;
+export const felixStatusKey = (host: string, region = 'no-region'): string => `${felixPrefix(host, region)}status`;
 export const felixLastStatusKey = (host: string, region = 'no-region'): string =>
-  `${FELIX_V2_PREFIX}${region}/host/${host}/last_reported_status`;
+  `${felixPrefix(host, region)}last_reported_status`;
 
 /** Prefix of the endpoint reports of one host. */
 export const workloadStatusPrefix = (host: string, region = 'no-region'): string =>
-  `${FELIX_V2_PREFIX}${region}/host/${host}/workload/`;
+  `${felixPrefix(host, region)}workload/`;
 
 export function workloadStatusKey(status: Omit<WorkloadStatusKey, 'kind'>): string {
   const {region, host, orchestrator, workload, endpoint} = status;
@@ -117,7 +117,7 @@ export function workloadStatusKey(status: Omit<WorkloadStatusKey, 'kind'>): stri
 }
 
 export const hostEndpointStatusKey = (host: string, endpoint: string): string =>
-  `${FELIX_V1_PREFIX}${host}/endpoint/${endpoint}`;
+  `${FELIX_V1_PREFIX}${element('host', host)}/endpoint/${element('endpoint', endpoint)}`;
 
 /** A name as one element of a path: `%` becomes `%25`, `/` becomes `%2f`, nothing else changes. */
 export function escapeElement(text: string): string {
@@ -209,6 +209,16 @@ function parseFelixStatus(path: readonly string[]): ParsedKey | undefined {
   const endpoint = unescapeElement(endpointText ?? '');
   if (orchestrator === undefined || workload === undefined || endpoint === undefined) return undefined;
   return {kind: 'workload-status', region, host, orchestrator, workload, endpoint};
+}
+
+const felixPrefix = (host: string, region: string): string =>
+  `${FELIX_V2_PREFIX}${element('region', region)}/host/${element('host', host)}/`;
+
+/** A name as one element of a key. */
+function element(what: string, name: string): string {
+  if (name === '' || name.includes('/'))
+    throw invalidResource('key', [violation(what, name, 'must not be empty or contain a slash')]);
+  return name;
 }
 
 const familyOf = (cidr: string): Family => (cidr.includes(':') ? 6 : 4);

@@ -7,6 +7,7 @@
  * misspelt field is an error.
  */
 import {z} from 'zod';
+import {AgentError, messageOf} from '../lib/errors.ts';
 import {emptyObject, type JsonObject, type JsonValue, parseJson, printJson} from '../lib/exact-json.ts';
 import {parseKey, resourceKey, resourcePrefix} from './keys.ts';
 import {annotationsTooLarge, labelName, labelValue, qualifiedName, subdomainName, type TextRule} from './name-rules.ts';
@@ -104,8 +105,8 @@ class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefi
     this.schema = envelopeOf(declaration);
   }
 
-  key({name, namespace}: ResourceId): string {
-    return resourceKey(this.plural, name, this.namespaced ? (namespace ?? '') : undefined);
+  key({name, namespace = ''}: ResourceId): string {
+    return resourceKey(this.plural, name, this.namespaced ? namespace : undefined);
   }
 
   prefix(namespace?: string): string {
@@ -113,7 +114,7 @@ class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefi
   }
 
   decode(text: string, key: string): ResourceOf<Spec, Status> {
-    const raw = parseJson(text);
+    const raw = this.#parse(text, key);
     const {view, violations} = readObject(this.#objectShape(), raw, STORED);
     const resource = this.#asResource(view);
     const wrong = [...violations, ...this.#envelopeViolations(resource)];
@@ -155,6 +156,14 @@ class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefi
     const broken = this.#ruleViolations(resource);
     if (broken.length > 0) throw invalidResource(this.#describe(input), broken);
     return Object.freeze(resource);
+  }
+
+  #parse(text: string, key: string): JsonValue {
+    try {
+      return parseJson(text);
+    } catch (error) {
+      throw new AgentError('E_BAD_JSON', `${this.kind} at ${key}: ${messageOf(error)}`, {key}, error);
+    }
   }
 
   /** The view after what only the whole object or its key can tell; the stored form stays what is written back. */

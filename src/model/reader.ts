@@ -9,8 +9,18 @@
  * Go knows no difference between null and absent, and matches the names of fields in any case; so do we, the latter
  * for input only.
  */
+import type {z} from 'zod';
+import {compareBytes} from '../lib/byte-order.ts';
 import {emptyObject, type JsonValue} from '../lib/exact-json.ts';
-import {type Field, isEmptyValue, type LeafShape, type ObjectShape, type Shape, type ValueType} from './schema.ts';
+import {
+  type Field,
+  isEmptyValue,
+  type LeafShape,
+  type ListShape,
+  type ObjectShape,
+  type Shape,
+  type ValueType,
+} from './schema.ts';
 import {keepStored} from './stored-form.ts';
 import {type Violation, violation} from './violation.ts';
 
@@ -127,7 +137,7 @@ class Reader {
       case 'object':
         return this.object(shape, input, path);
       case 'list':
-        return this.#list(shape.element, input, path);
+        return this.#list(shape, input, path);
       case 'map':
         return this.#map(shape.element, input, path);
       case 'any':
@@ -137,8 +147,9 @@ class Reader {
     }
   }
 
-  #list(element: Shape, input: unknown, path: string): unknown {
+  #list({element, rules}: ListShape, input: unknown, path: string): unknown {
     if (!Array.isArray(input)) return this.#violate(path, input, 'must be a list');
+    if (rules !== undefined && this.#mode.form === 'written') this.#applyRules(rules, input, path);
     return Object.freeze(input.map((value, i) => this.#value(element, value, `${path}[${i}]`)));
   }
 
@@ -146,8 +157,12 @@ class Reader {
     if (!isPlainObject(input)) return this.#violate(path, input, 'must be an object');
     const differencesBefore = this.#differences;
     const view = emptyObject<unknown>();
-    for (const [name, value] of Object.entries(input))
+    let last = '';
+    for (const [name, value] of Object.entries(input)) {
+      if (compareBytes(name, last) < 0) this.#differences++;
+      last = name;
       if (value !== undefined) view[name] = this.#value(element, value, `${path}[${name}]`);
+    }
     return this.#seal(view, input, differencesBefore);
   }
 
@@ -156,19 +171,17 @@ class Reader {
     if (!shape.accepts.some((type) => isOfType(type, input)))
       return this.#violate(path, input, `must be ${shape.accepts.map((type) => TYPE_NAMES[type]).join(' or ')}`);
     if (this.#mode.form === 'stored' && !shape.normalised) return input;
-    const result = shape.schema.safeParse(input);
-    if (result.success) {
-      if (result.data !== input) this.#differences++;
-      return result.data;
-    }
-    if (this.#mode.form === 'written') {
-      const [issue] = result.error.issues;
-      const rule =
-        issue?.code === 'invalid_value'
-          ? `must be one of ${issue.values.join(', ')}`
-          : (issue?.message ?? 'is invalid');
-      this.#violate(path, input, rule);
-    }
+    const value = this.#applyRules(shape.schema, input, path);
+    if (value !== input) this.#differences++;
+    return value;
+  }
+
+  /** What zod makes of the value. A broken rule counts only when something is to be written. */
+  #applyRules(schema: z.ZodType, input: unknown, path: string): unknown {
+    const result = schema.safeParse(input);
+    if (result.success) return result.data;
+    if (this.#mode.form === 'written')
+      for (const issue of result.error.issues) this.#violate(path, input, ruleOf(issue));
     return input;
   }
 
@@ -198,6 +211,11 @@ class Reader {
     return null;
   }
 }
+
+const ruleOf = (issue: z.core.$ZodIssue): string =>
+  issue.code === 'invalid_value'
+    ? `must be one of ${issue.values.filter((value) => value !== '').join(', ')}`
+    : issue.message;
 
 const TYPE_NAMES: Readonly<Record<ValueType, string>> = {
   string: 'a string',

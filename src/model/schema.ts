@@ -25,6 +25,8 @@ export interface ObjectShape {
 export interface ListShape {
   readonly type: 'list';
   readonly element: Shape;
+  /** Rules about the list itself, such as its length; undefined when there are none. */
+  readonly rules: z.ZodType | undefined;
 }
 
 /** Keys are data; printed sorted by their bytes. */
@@ -71,6 +73,7 @@ export function normalised<T extends z.ZodType>(schema: T): T {
 }
 
 export function objectShape(schema: z.ZodObject): ObjectShape {
+  refuseRules(schema);
   const fields = new Map<string, Field>();
   for (const [name, fieldSchema] of Object.entries(schema.shape)) {
     if (!(fieldSchema instanceof z.ZodType)) throw new Error(`field ${name} has no zod schema`);
@@ -92,11 +95,26 @@ function fieldOf(name: string, index: number, schema: z.ZodType): Field {
 
 function shapeOf(schema: unknown): Shape {
   if (schema instanceof z.ZodObject) return objectShape(schema);
-  if (schema instanceof z.ZodArray) return {type: 'list', element: shapeOf(schema.element)};
-  if (schema instanceof z.ZodRecord) return {type: 'map', element: shapeOf(schema.valueType)};
+  if (schema instanceof z.ZodArray) return listShape(schema);
+  if (schema instanceof z.ZodRecord) {
+    refuseRules(schema);
+    return {type: 'map', element: shapeOf(schema.valueType)};
+  }
   if (schema instanceof z.ZodCustom) return {type: 'any'};
   if (!(schema instanceof z.ZodType)) throw new Error('not a zod schema');
   return {type: 'leaf', accepts: valueTypes(schema), schema, normalised: schema.meta()?.normalised === true};
+}
+
+function listShape(schema: z.ZodArray): ListShape {
+  const hasRules = (schema.def.checks ?? []).length > 0;
+  // Elements are read one by one; what is left are the rules about the list.
+  const rules = hasRules ? schema.clone({...schema.def, element: z.unknown()}) : undefined;
+  return {type: 'list', element: shapeOf(schema.element), rules};
+}
+
+/** A rule that nothing would apply is a mistake in a declaration: rules about several fields belong to the kind. */
+function refuseRules(schema: z.ZodObject | z.ZodRecord): void {
+  if ((schema.def.checks ?? []).length > 0) throw new Error('rules of an object belong to the rules of its kind');
 }
 
 function valueTypes(schema: unknown): readonly ValueType[] {
