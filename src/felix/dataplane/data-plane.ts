@@ -54,6 +54,8 @@ export interface DataPlaneDependencies {
 export interface DataPlaneListener {
   /** There is something to do: `run` wants to be called. */
   onWork(): void;
+  /** A run goes on: the sign of life of a long one. */
+  onStep(): void;
   /** A run has ended. */
   onRun(run: RunSummary): void;
   /** An endpoint's state or reason changed; undefined when the endpoint is gone. */
@@ -226,7 +228,7 @@ export class DataPlane {
       await this.#lookAtHost(signal);
       await this.#desired.render(signal);
       this.#state.grace.review();
-      const result = await runPlan(this.#plan, signal);
+      const result = await runPlan(this.#plan, signal, () => this.#listener.onStep());
       this.#conclude(result, this.#clock.monotonicMs() - startMs);
       outcome = result.failures.size === 0 ? 'done' : 'retry';
       return outcome;

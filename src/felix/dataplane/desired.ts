@@ -8,8 +8,9 @@
  * Taking an intent only marks; rendering happens at the start of a run, so ten changes of one object are one. What an
  * entry depends on besides its own intent (MTU, parent link, a remote tunnel's address) marks what uses it.
  */
-import type {Clock} from '../../lib/clock.ts';
+
 import type {Family} from '../../lib/cidr.ts';
+import type {Clock} from '../../lib/clock.ts';
 import type {DeltaTracker} from '../../lib/delta-tracker.ts';
 import {createBreather} from '../../lib/yielding.ts';
 import type {

@@ -38,7 +38,7 @@ export function isAnotherLink({previous, current}: LinkChange): boolean {
 
 /** True when the link went down, which costs it its routes and neighbours (IPv4 routes without a word from the kernel). */
 export function wentDown({previous, current}: LinkChange): boolean {
-  return previous !== undefined && previous.isUp && current !== undefined && !current.isUp;
+  return previous?.isUp === true && current?.isUp === false;
 }
 
 export class HostLinks {
@@ -130,7 +130,8 @@ export class HostLinks {
   #forget({name, index}: HostLink): void {
     this.#byIndex.delete(index);
     this.#byName.delete(name);
-    for (const [ip, indexes] of this.#holders) if (indexes.delete(index) && indexes.size === 0) this.#holders.delete(ip);
+    for (const [ip, indexes] of this.#holders)
+      if (indexes.delete(index) && indexes.size === 0) this.#holders.delete(ip);
   }
 }
 

@@ -4,6 +4,8 @@
  *
  * News come in the kernel's order. An entry of `undefined` means that no object of that key is left.
  */
+
+import type {Family} from '../../lib/cidr.ts';
 import type {
   AddressEntry,
   FdbEntry,
@@ -16,7 +18,6 @@ import type {
   RouteKey,
 } from './entries.ts';
 import type {HostAddress, HostLink, HostSnapshot} from './host-links.ts';
-import type {Family} from '../../lib/cidr.ts';
 
 export type KernelNews =
   | {readonly kind: 'link'; readonly link: HostLink; readonly isGone: boolean}
@@ -47,6 +48,6 @@ export interface HostReader {
 
 export interface KernelMonitor {
   /** Starts telling. `nameOf` gives the name of a link by its index, as of the news told so far. */
-  start(listener: {onNews(news: KernelNews): void; nameOf(index: number): string | undefined}): void;
+  start(listener: {onNews(news: KernelNews): void; readonly nameOf: (index: number) => string | undefined}): void;
   stop(): void;
 }

@@ -26,10 +26,12 @@ export interface PlanResult {
   readonly stoppedBy: string | undefined;
 }
 
-export async function runPlan(steps: readonly Step[], signal: AbortSignal): Promise<PlanResult> {
+/** `onStep` is called before each step: the sign of life of a long run. */
+export async function runPlan(steps: readonly Step[], signal: AbortSignal, onStep: () => void): Promise<PlanResult> {
   const failures = new Map<string, readonly StepFailure[]>();
   for (const step of steps) {
     signal.throwIfAborted();
+    onStep();
     const failed = await step.run(signal);
     if (failed.length === 0) continue;
     failures.set(step.name, failed);

@@ -9,13 +9,7 @@
  * Undefined means that it cannot be reached for now (something is not known yet) or is not ours to program.
  */
 import type {RouteIntent} from '../calc/intent.ts';
-import {
-  BOOT_ROUTE_PROTOCOL,
-  CALICO_ROUTE_PROTOCOL,
-  MAIN_TABLE,
-  type RouteEntry,
-  VXLAN_DEVICE,
-} from './entries.ts';
+import {BOOT_ROUTE_PROTOCOL, CALICO_ROUTE_PROTOCOL, MAIN_TABLE, type RouteEntry, VXLAN_DEVICE} from './entries.ts';
 import type {DataPlaneSettings} from './settings.ts';
 
 export interface ClusterRouteContext {

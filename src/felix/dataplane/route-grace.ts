@@ -8,7 +8,7 @@ import type {Clock} from '../../lib/clock.ts';
 export interface RouteGraceDependencies {
   readonly clock: Clock;
   /** Some route of ours is wanted on that link. */
-  isClaimed(link: string): boolean;
+  readonly isClaimed: (link: string) => boolean;
   /** Routes that were held back may now be judged: they have to be read again. */
   onRelease(): void;
 }

@@ -72,8 +72,9 @@ export class AddressDriver implements Driver<AddressKey, AddressEntry> {
   }
 }
 
-/** Usable at once (nobody else can have it) and without a route to itself. */
+/** IPv6: usable at once (nobody else can have it), and without the route to itself that IPv4 does not get either. */
 function specOf({address}: AddressEntry, index: number): AddressSpec {
   const [ip = '', length = ''] = address.split('/');
-  return {index, ip, prefixLength: Number(length), nodad: true, noPrefixRoute: true};
+  const isIpv6 = ip.includes(':');
+  return {index, ip, prefixLength: Number(length), nodad: isIpv6, noPrefixRoute: isIpv6};
 }

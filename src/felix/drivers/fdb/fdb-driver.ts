@@ -33,10 +33,7 @@ export class FdbDriver implements Driver<FdbKey, FdbEntry> {
     return entries;
   }
 
-  async apply(
-    {writes, removals}: Changes<FdbKey, FdbEntry>,
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<FdbKey, Error>> {
+  async apply({writes, removals}: Changes<FdbKey, FdbEntry>, signal: AbortSignal): Promise<ReadonlyMap<FdbKey, Error>> {
     const found = await findLinks(this.#socket, TUNNEL_DEVICES, signal);
     const failed = new Map<FdbKey, Error>();
 

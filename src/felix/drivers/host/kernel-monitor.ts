@@ -4,19 +4,13 @@
  *
  * A change that makes an object foreign (a permanent neighbour that somebody made an ordinary one) is told as its end.
  */
-import {MAIN_TABLE} from '../../dataplane/entries.ts';
-import {
-  fdbKey,
-  isTunnelDevice,
-  linkKey,
-  neighbourKey,
-  routeKey,
-} from '../../dataplane/entries.ts';
-import type {KernelMonitor, KernelNews} from '../../dataplane/kernel-view.ts';
+
 import type {Link} from '../../../netlink/link.ts';
 import {Monitor, type MonitorDependencies, type MonitorEvent} from '../../../netlink/monitor.ts';
 import type {Netconf} from '../../../netlink/netconf.ts';
 import type {Route} from '../../../netlink/route.ts';
+import {fdbKey, isTunnelDevice, linkKey, MAIN_TABLE, neighbourKey, routeKey} from '../../dataplane/entries.ts';
+import type {KernelMonitor, KernelNews} from '../../dataplane/kernel-view.ts';
 import type {Ownership} from '../shared/ownership.ts';
 import {seenAddress} from '../shared/seen-address.ts';
 import {hostLink, seenTunnel} from '../shared/seen-link.ts';
@@ -29,7 +23,7 @@ export interface NetlinkMonitorDependencies extends MonitorDependencies {
 
 interface Listener {
   onNews(news: KernelNews): void;
-  nameOf(index: number): string | undefined;
+  readonly nameOf: (index: number) => string | undefined;
 }
 
 export class NetlinkMonitor implements KernelMonitor {

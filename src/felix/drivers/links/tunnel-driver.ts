@@ -42,7 +42,8 @@ export class TunnelDriver implements Driver<LinkKey, LinkEntry> {
     const outcomes = gone.length > 0 ? await deleteLinks(this.#socket, gone, signal) : [];
     outcomes.forEach((outcome, i) => {
       const name = gone[i];
-      if (!outcome.ok && name !== undefined) failed.set(name, netlinkError(outcome, 'delete the tunnel device', {name}));
+      if (!outcome.ok && name !== undefined)
+        failed.set(name, netlinkError(outcome, 'delete the tunnel device', {name}));
     });
     for (const [key, entry] of writes) {
       signal.throwIfAborted();

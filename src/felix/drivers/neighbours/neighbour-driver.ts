@@ -56,7 +56,12 @@ export class NeighbourDriver implements Driver<NeighbourKey, NeighbourEntry> {
       selectors.push({index, ip});
     }
     if (selectors.length > 0)
-      collectFailures(failed, removedKeys, await deleteNeighbours(this.#socket, selectors, signal), 'remove the neighbour');
+      collectFailures(
+        failed,
+        removedKeys,
+        await deleteNeighbours(this.#socket, selectors, signal),
+        'remove the neighbour',
+      );
 
     const writtenKeys: NeighbourKey[] = [];
     const specs: NeighbourSpec[] = [];

@@ -24,11 +24,15 @@ export async function findLinks(
   };
   if (wanted.size >= DUMP_FROM) for (const link of await dumpLinks(socket, {}, signal)) take(link);
   else
-    await socket.execute([...wanted].map((name) => ({name})), writeLinkGet, {
-      costUs: GET_COST_US,
-      signal,
-      onReply: (message) => take(decodeLink(message)),
-    });
+    await socket.execute(
+      [...wanted].map((name) => ({name})),
+      writeLinkGet,
+      {
+        costUs: GET_COST_US,
+        signal,
+        onReply: (message) => take(decodeLink(message)),
+      },
+    );
   return found;
 }
 

@@ -7,7 +7,11 @@ import type {Ownership} from './ownership.ts';
 type NameOf = (index: number) => string | undefined;
 
 /** The link of the neighbour, when neighbours of that family on it are ours. */
-export function neighbourLink({family, index, proxy}: Neighbour, nameOf: NameOf, ownership: Ownership): string | undefined {
+export function neighbourLink(
+  {family, index, proxy}: Neighbour,
+  nameOf: NameOf,
+  ownership: Ownership,
+): string | undefined {
   const link = proxy ? undefined : nameOf(index);
   if (link === undefined) return undefined;
   return isTunnelDevice(link) || (family === 4 && ownership.isWorkloadInterface(link)) ? link : undefined;

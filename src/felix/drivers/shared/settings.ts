@@ -16,7 +16,9 @@ export function readSettings(sysctls: Sysctls, paths: readonly string[]): Sysctl
   return sysctls.read(paths).map((value, i) => {
     const path = paths[i] ?? '';
     if (typeof value === 'string') return {path, value, isOptional: false};
-    return value === ENOENT ? {path, value: '', isOptional: false, isAbsent: true} : {path, value: '', isOptional: false};
+    return value === ENOENT
+      ? {path, value: '', isOptional: false, isAbsent: true}
+      : {path, value: '', isOptional: false};
   });
 }
 

@@ -25,7 +25,8 @@ export class SysctlDriver implements Driver<SysctlKey, Sysctl> {
 
   apply({writes}: Changes<SysctlKey, Sysctl>): Promise<ReadonlyMap<SysctlKey, Error>> {
     const failed = new Map<SysctlKey, Error>();
-    for (const error of writeSettings(this.#sysctls, [...writes.values()])) failed.set(sysctlKey(error.path), error.error);
+    for (const error of writeSettings(this.#sysctls, [...writes.values()]))
+      failed.set(sysctlKey(error.path), error.error);
     return Promise.resolve(failed);
   }
 }
