@@ -150,6 +150,15 @@ export class CalcGraph {
     return this.#beginWrite(this.#decoder.localEndpointId(key), undefined);
   }
 
+  /**
+   * Does up to `limit` routes of the work that `flush` would do; true while there is more. For a caller that has much to
+   * do and must let others have the thread between: `flush` alone is enough otherwise.
+   */
+  prepare(limit: number): boolean {
+    this.#routes.resolve(limit);
+    return this.#routes.marked > 0;
+  }
+
   /** What the data plane has to be told since the last call, as one batch; empty when nothing. */
   flush(): readonly Intent[] {
     if (this.holdReason !== undefined) return [];

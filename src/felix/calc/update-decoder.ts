@@ -7,7 +7,6 @@
  *
  * Endpoints of other nodes are not even read: the node is the first part of an endpoint's name.
  */
-
 import {requireCidr} from '../../lib/cidr.ts';
 import {codeOf, messageOf} from '../../lib/errors.ts';
 import type {Logger} from '../../lib/log.ts';
@@ -48,14 +47,9 @@ export class UpdateDecoder {
   decode(key: ParsedKey, update: Update): Input | undefined {
     const {value} = update;
     const read = <T>(decode: (text: string) => T): T | undefined => this.#read(update.key, value, decode);
-    switch (key.kind) {
-      case 'block':
-        return {kind: 'block', cidr: requireCidr(key.cidr), value: read((text) => blockInput(key, decodeBlock(text)))};
-      case 'resource':
-        return this.#decodeResource(key, update.key, read);
-      default:
-        return undefined;
-    }
+    if (key.kind === 'resource') return this.#decodeResource(key, update.key, read);
+    if (key.kind !== 'block') return undefined;
+    return {kind: 'block', cidr: requireCidr(key.cidr), value: read((text) => blockInput(key, decodeBlock(text)))};
   }
 
   /** Id and intent of an endpoint of this node that is being written under `key`. Throws E_INVALID_RESOURCE. */

@@ -4,11 +4,11 @@ import type {Intent} from '../../../../src/felix/calc/intent.ts';
 import {formatCidr, requireCidr} from '../../../../src/lib/cidr.ts';
 import {blockKey, resourceKey} from '../../../../src/model/keys.ts';
 
-/** One record: key and stored text. */
-export type Record_ = readonly [key: string, value: string];
+/** Key and stored text. */
+export type Stored = readonly [key: string, value: string];
 export type Datastore = ReadonlyMap<string, string>;
 
-export const datastore = (...records: readonly Record_[]): Datastore => new Map(records);
+export const datastore = (...records: readonly Stored[]): Datastore => new Map(records);
 
 interface Metadata {
   readonly namespace?: string;
@@ -17,16 +17,16 @@ interface Metadata {
   readonly creationTimestamp?: string;
 }
 
-export function resource(kind: string, name: string, spec: unknown, metadata: Metadata = {}): Record_ {
+export function resource(kind: string, name: string, spec: unknown, metadata: Metadata = {}): Stored {
   const plural = kind === 'ClusterInformation' ? 'clusterinformations' : `${kind.toLowerCase()}s`;
   const stored = {kind, apiVersion: 'projectcalico.org/v3', metadata: {name, ...metadata}, spec};
   return [resourceKey(plural, name, metadata.namespace), JSON.stringify(stored)];
 }
 
-export const ready = (spec: Readonly<Record<string, unknown>> = {}): Record_ =>
+export const ready = (spec: Readonly<Record<string, unknown>> = {}): Stored =>
   resource('ClusterInformation', 'default', {datastoreReady: true, ...spec});
 
-export const pool = (name: string, cidr: string, spec: Readonly<Record<string, unknown>> = {}): Record_ =>
+export const pool = (name: string, cidr: string, spec: Readonly<Record<string, unknown>> = {}): Stored =>
   resource('IPPool', name, {cidr, ipipMode: 'Never', vxlanMode: 'Never', ...spec});
 
 interface NodeFacts {
@@ -41,7 +41,7 @@ interface NodeFacts {
   readonly addresses?: readonly {readonly address: string; readonly type?: string}[];
 }
 
-export function node(name: string, facts: NodeFacts): Record_ {
+export function node(name: string, facts: NodeFacts): Stored {
   const {ip, ip6, ipip, vxlan, vxlan6, mac, addresses, labels = {}, annotations = {}} = facts;
   const bgp =
     ip === undefined && ip6 === undefined
@@ -58,7 +58,7 @@ export function node(name: string, facts: NodeFacts): Record_ {
 }
 
 /** A block of `owner`; `has` lists allocated ordinals by the node that has them. */
-export function block(cidr: string, owner: string | undefined, has: Readonly<Record<number, string>> = {}): Record_ {
+export function block(cidr: string, owner: string | undefined, has: Readonly<Record<number, string>> = {}): Stored {
   const {ip, length} = requireCidr(cidr);
   const size = 2 ** ((ip.family === 4 ? 32 : 128) - length);
   const nodes = [...new Set(Object.values(has))];
@@ -80,7 +80,7 @@ export function workload(
   interfaceName: string,
   ipNetworks: readonly string[],
   spec: Readonly<Record<string, unknown>> = {},
-): Record_ {
+): Stored {
   const name = [nodeName, 'k8s', pod, 'eth0'].map((part) => part.replaceAll('-', '--')).join('-');
   return resource(
     'WorkloadEndpoint',
