@@ -31,10 +31,10 @@ const REMOVAL_TYPE: Partial<Record<Intent['kind'], string>> = {
 const RESYNC_STATE = {waiting: 1, resyncing: 2, 'in-sync': 3} as const;
 
 export interface FelixGauges {
-  counters(): CalcCounters;
+  readonly counters: () => CalcCounters;
   /** Routes wanted in the main table, by family, and interfaces with some. */
-  routes(family: 4 | 6): number;
-  interfaces(): number;
+  readonly routes: (family: 4 | 6) => number;
+  readonly interfaces: () => number;
 }
 
 export class FelixMetrics {

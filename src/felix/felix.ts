@@ -10,7 +10,7 @@
  * keep their network while we are away. One run of the data plane at a time, paced.
  */
 import type {Clock} from '../lib/clock.ts';
-import {codeOf, messageChain} from '../lib/errors.ts';
+import {codeOf, hasCode, messageChain, messageOf} from '../lib/errors.ts';
 import type {HealthRegistry} from '../lib/health.ts';
 import type {Logger} from '../lib/log.ts';
 import type {Registry, StageMetrics} from '../lib/metrics.ts';
@@ -22,6 +22,8 @@ import {CalcGraph} from './calc/calc-graph.ts';
 import type {DatastoreConfigLayer, EndpointId, Intent} from './calc/intent.ts';
 import type {LocalWrite} from './calc/local-endpoints.ts';
 import type {SyncStatus, Update} from './calc/update.ts';
+import type {Config} from './config.ts';
+import {DATA_PLANE_PARAMETERS, dataPlaneSettings} from './data-plane-settings.ts';
 import {DataPlane, type RunSummary} from './dataplane/data-plane.ts';
 import type {EndpointStatus} from './dataplane/endpoint-report.ts';
 import type {RulesStep} from './dataplane/rules-step.ts';
@@ -29,14 +31,6 @@ import {type DataPlaneSettings, isWorkloadInterface} from './dataplane/settings.
 import {FileDriver} from './drivers/files/file-driver.ts';
 import {FelixMetrics} from './felix-metrics.ts';
 import {type Kernel, openKernel} from './kernel.ts';
-
-/** The configuration, as far as Felix needs it: it feeds the datastore's layers in and reads what holds. */
-export interface FelixConfigSource {
-  /** Takes over one layer of the datastore, whole. */
-  setDatastoreLayer(layer: DatastoreConfigLayer, values: ReadonlyMap<string, string>): void;
-  /** What holds now, of all layers. */
-  dataPlaneSettings(): DataPlaneSettings;
-}
 
 export interface FelixOptions {
   readonly nodeName: string;
@@ -54,7 +48,8 @@ export interface FelixDependencies {
   readonly registry: Registry;
   readonly stageMetrics: StageMetrics;
   readonly health: HealthRegistry;
-  readonly config: FelixConfigSource;
+  /** Felix feeds the layers of the datastore in; the others are the caller's. */
+  readonly config: Config;
   readonly rules: RulesStep;
   /** Number in [0, 1); default Math.random. */
   readonly random?: (() => number) | undefined;
@@ -85,7 +80,7 @@ export class Felix {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #health: HealthRegistry;
-  readonly #config: FelixConfigSource;
+  readonly #config: Config;
   readonly #metrics: FelixMetrics;
   readonly #calc: CalcGraph;
   readonly #kernel: Kernel;
@@ -99,6 +94,7 @@ export class Felix {
   #isRunning = false;
   #lastRun: RunSummary | undefined;
   #cancelHealthTick: (() => void) | undefined;
+  #unsubscribe: (() => void) | undefined;
 
   constructor(options: FelixOptions, dependencies: FelixDependencies) {
     const {clock, config, health, registry, stageMetrics} = dependencies;
@@ -107,7 +103,7 @@ export class Felix {
     this.#log = log;
     this.#health = health;
     this.#config = config;
-    this.#settings = config.dataPlaneSettings();
+    this.#settings = dataPlaneSettings(config);
     this.#calc = new CalcGraph(options, {log, onChange: () => this.#onCalcChange()});
     this.#kernel = openKernel(options, {clock, addon: dependencies.addon, ownership: this.#ownership()});
     const {mtuFolder} = options;
@@ -164,6 +160,7 @@ export class Felix {
   start(): void {
     if (this.#isStarted) throw new Error('Felix has been started already');
     this.#isStarted = true;
+    this.#unsubscribe = this.#config.subscribe(DATA_PLANE_PARAMETERS, () => this.#configure());
     this.#dataPlane.start();
     this.#reportHealth();
   }
@@ -173,6 +170,7 @@ export class Felix {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#cancelHealthTick?.();
+    this.#unsubscribe?.();
     this.#dataPlane.stop();
     await this.#pacer.stop(new Error('Felix is stopping'));
     this.#kernel.close();
@@ -247,22 +245,24 @@ export class Felix {
   /** Config first: the rest of the batch is rendered with it. */
   #hand(batch: readonly Intent[]): void {
     if (batch.length === 0) return;
-    let isConfigured = false;
-    for (const intent of batch) {
-      if (intent.kind !== 'config') continue;
-      this.#config.setDatastoreLayer(intent.layer, intent.values);
-      isConfigured = true;
-    }
-    if (isConfigured) this.#configure();
+    for (const intent of batch) if (intent.kind === 'config') this.#setLayer(intent.layer, intent.values);
     this.#metrics.emitted(batch);
     this.#dataPlane.accept(batch);
   }
 
+  /** A layer with a value that must not be wrong is refused as a whole: the last good one stays in force. */
+  #setLayer(layer: DatastoreConfigLayer, values: ReadonlyMap<string, string>): void {
+    try {
+      this.#config.setLayer(layer, values);
+    } catch (error) {
+      if (!hasCode(error, 'E_BAD_CONFIG')) throw error;
+      this.#log.error({layer, code: codeOf(error), reason: messageOf(error)}, 'configuration of the datastore refused');
+    }
+  }
+
   #configure(): void {
-    const settings = this.#config.dataPlaneSettings();
-    if (settings === this.#settings) return;
-    this.#settings = settings;
-    this.#dataPlane.configure(settings);
+    this.#settings = dataPlaneSettings(this.#config);
+    this.#dataPlane.configure(this.#settings);
   }
 
   async #run(signal: AbortSignal): Promise<'done' | 'retry'> {
