@@ -9,6 +9,7 @@
 import {formatCidr, formatIp, parseCidr, parseIp} from '../lib/cidr.ts';
 import {parseDuration} from '../lib/duration.ts';
 import {messageOf} from '../lib/errors.ts';
+import {DSCP_RULE, parseDscp} from './dscp.ts';
 import {labelName} from './name-rules.ts';
 
 export type Parsed<T> = {readonly value: T} | {readonly rule: string};
@@ -323,24 +324,11 @@ export const keyDurationList: Syntax<ReadonlyMap<string, number>> = keyed(
   'must be a list of key=duration, for example InternalDataplaneMainLoop=5m',
 );
 
-const DSCP_NAMES: ReadonlyMap<string, number> = new Map([
-  ['DF', 0],
-  ['EF', 46],
-  ...[1, 2, 3, 4].flatMap((group) => [1, 2, 3].map((drop) => [`AF${group}${drop}`, group * 8 + drop * 2] as const)),
-  ...[0, 1, 2, 3, 4, 5, 6].map((group) => [`CS${group}`, group * 8] as const),
-]);
-
-/** The code point of a DSCP: a number below 64 or a name; undefined when it is neither. */
-export function parseDscp(raw: string): number | undefined {
-  if (/^[0-9]{1,2}$/.test(raw)) return Number(raw) < 64 ? Number(raw) : undefined;
-  return DSCP_NAMES.get(raw.trim().toUpperCase());
-}
-
 export const dscp: Syntax<number> = {
   zero: 0,
   parse(raw) {
     const codePoint = parseDscp(raw);
-    return codePoint === undefined ? broken('must be 0 to 63 or a name such as EF, AF11, CS1') : ok(codePoint);
+    return codePoint === undefined ? broken(DSCP_RULE) : ok(codePoint);
   },
 };
 

@@ -6,7 +6,8 @@ import {z} from 'zod';
 import {type Family, formatCidr, formatIp, parseCidr, parseIp, parseIpWithPrefix} from '../lib/cidr.ts';
 import {formatDuration, parseDuration} from '../lib/duration.ts';
 import {messageOf} from '../lib/errors.ts';
-import {subdomainName} from './name-rules.ts';
+import {DSCP_RULE, parseDscp, usualDscp} from './dscp.ts';
+import {isPortName, PORT_NAME_RULE, subdomainName} from './name-rules.ts';
 import {normalised} from './schema.ts';
 import {parseSelector} from './selector/parser.ts';
 
@@ -135,6 +136,18 @@ function isPortRange(value: string | number): boolean {
   const match = /^([0-9]{1,5}):([0-9]{1,5})$/.exec(value);
   return match !== null && Number(match[1]) <= Number(match[2]) && Number(match[2]) <= 65535;
 }
+
+/** A code point of differentiated services. */
+export const dscp = (): z.ZodType<string | number> =>
+  normalised(
+    z
+      .union([z.string(), z.int()])
+      .overwrite(usualDscp)
+      .refine((value) => parseDscp(String(value)) !== undefined, DSCP_RULE),
+  );
+
+/** The name of a port, or nothing. */
+export const endpointPortName = (): z.ZodString => textThat((text) => text === '' || isPortName(text), PORT_NAME_RULE);
 
 /** An AS number: an integer, or text that is decimal or `high.low`; read and written as an integer. */
 export const asNumber = (): z.ZodType<string | number> =>

@@ -15,7 +15,7 @@ import {printObject} from './printer.ts';
 import {isPlainObject, type ReadMode, readObject} from './reader.ts';
 import {API_VERSION, type Immutable, type Metadata, metadataSchema, type Resource} from './resource.ts';
 import {kept, type ObjectShape, objectShape} from './schema.ts';
-import {keepStored, storedForm} from './stored-form.ts';
+import {keepStored} from './stored-form.ts';
 import {invalidResource, type Violation, violation} from './violation.ts';
 
 export interface ResourceId {
@@ -40,7 +40,7 @@ export interface ResourceKind<R extends Resource = Resource> {
   decode(text: string, key: string): R;
   /** The bytes Calico would store. metadata.resourceVersion is not among them. */
   encode(resource: R): string;
-  /** As JSON, fields in Calico's order, resourceVersion included: for people. */
+  /** What is there now, defaults and resourceVersion included, fields in Calico's order: for people. */
   toJson(resource: R): JsonObject;
   /** From what a person wrote: strict, with the defaults of a write. Throws E_INVALID_RESOURCE with all violations. */
   create(input: unknown): R;
@@ -123,14 +123,13 @@ class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefi
   }
 
   encode(resource: ResourceOf<Spec, Status>): string {
-    const json = this.toJson(resource);
+    const json = printObject(this.#objectShape(), resource, 'stored');
     const {metadata} = json;
     return printJson(isPlainObject(metadata) ? {...json, metadata: withoutRevision(metadata)} : json);
   }
 
   toJson(resource: ResourceOf<Spec, Status>): JsonObject {
-    const stored = storedForm(resource);
-    return isPlainObject(stored) ? (stored as JsonObject) : printObject(this.#objectShape(), resource);
+    return printObject(this.#objectShape(), resource, 'view');
   }
 
   create(input: unknown): ResourceOf<Spec, Status> {
@@ -155,6 +154,8 @@ class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefi
     if (beforeWrite !== undefined) resource = beforeWrite(resource);
     const broken = this.#ruleViolations(resource);
     if (broken.length > 0) throw invalidResource(this.#describe(input), broken);
+    Object.freeze(resource.metadata);
+    Object.freeze(resource.spec);
     return Object.freeze(resource);
   }
 

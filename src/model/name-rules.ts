@@ -29,6 +29,11 @@ export const labelName: TextRule = (name) => {
     : "must consist of lower case letters, digits and '-', and begin and end with a letter or digit";
 };
 
+export const PORT_NAME_RULE = "must be at most 15 lower case letters, digits and single '-', with a letter among them";
+/** Names of ports, as in Kubernetes. */
+export const isPortName = (name: string): boolean =>
+  name.length <= 15 && LABEL.test(name) && /[a-z]/.test(name) && !name.includes('--');
+
 /** The only name a kind may have. */
 export const onlyName =
   (allowed: string): TextRule =>

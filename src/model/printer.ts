@@ -5,16 +5,21 @@
  * A field nobody declared stays behind the field it followed: a newer Calico's field keeps its place.
  */
 import {compareBytes} from '../lib/byte-order.ts';
-import {emptyObject, type JsonObject, type JsonValue} from '../lib/exact-json.ts';
+import {emptyObject, isJsonObject, type JsonObject, type JsonValue} from '../lib/exact-json.ts';
 import {type Field, isEmptyValue, type ObjectShape, type Shape} from './schema.ts';
 import {storedForm} from './stored-form.ts';
 
-export function printObject(shape: ObjectShape, view: object): JsonObject {
+/** `stored`: the bytes to store, untouched parts as they were read. `view`: what is there now, defaults included. */
+export type PrintForm = 'stored' | 'view';
+
+export function printObject(shape: ObjectShape, view: object, form: PrintForm): JsonObject {
+  const stored = form === 'stored' ? storedForm(view) : undefined;
+  if (isJsonObject(stored)) return stored;
   const printed = emptyObject<JsonValue | undefined>();
   for (const [name, value] of inGoOrder(shape, view)) {
     const field = shape.fields.get(name);
     if (field === undefined) printed[name] = value as JsonValue | undefined;
-    else if (!isLeftOut(field, value)) printed[name] = printValue(field.shape, value);
+    else if (!isLeftOut(field, value)) printed[name] = printValue(field.shape, value, form);
   }
   return printed;
 }
@@ -34,29 +39,27 @@ function inGoOrder(shape: ObjectShape, view: object): readonly (readonly [string
   return ranked.map(({entry}) => entry);
 }
 
-function printValue(shape: Shape, value: unknown): JsonValue {
+function printValue(shape: Shape, value: unknown, form: PrintForm): JsonValue {
   if (value === null) return null;
-  if (typeof value === 'object') {
-    const stored = storedForm(value);
-    if (stored !== undefined) return stored;
-  }
   switch (shape.type) {
     case 'object':
-      return printObject(shape, value as object);
+      return printObject(shape, value as object, form);
     case 'list':
-      return (value as readonly unknown[]).map((element) => printValue(shape.element, element));
+      return (value as readonly unknown[]).map((element) => printValue(shape.element, element, form));
     case 'map':
-      return printMap(shape.element, value as Readonly<Record<string, unknown>>);
+      return printMap(shape.element, value as Readonly<Record<string, unknown>>, form);
     case 'any':
     case 'leaf':
       return value as JsonValue;
   }
 }
 
-function printMap(element: Shape, map: Readonly<Record<string, unknown>>): JsonObject {
+function printMap(element: Shape, map: Readonly<Record<string, unknown>>, form: PrintForm): JsonObject {
+  const stored = form === 'stored' ? storedForm(map) : undefined;
+  if (isJsonObject(stored)) return stored;
   const printed = emptyObject<JsonValue | undefined>();
   for (const name of Object.keys(map).sort(compareBytes)) {
-    if (map[name] !== undefined) printed[name] = printValue(element, map[name]);
+    if (map[name] !== undefined) printed[name] = printValue(element, map[name], form);
   }
   return printed;
 }

@@ -7,9 +7,10 @@
 import {z} from 'zod';
 import {parseCidr} from '../../lib/cidr.ts';
 import {parseDuration} from '../../lib/duration.ts';
-import {parseDscp, regularExpressionProblem} from '../felix-syntax.ts';
+import {regularExpressionProblem} from '../felix-syntax.ts';
 import {
   cidrOrIp,
+  dscp,
   duration,
   integer,
   interfaceName,
@@ -19,13 +20,12 @@ import {
   portRange,
   selector,
   textThat,
-  unquoteNumber,
   usualDuration,
 } from '../fields.ts';
 import {defineKind, type ResourceOf} from '../kind.ts';
 import {labelName} from '../name-rules.ts';
 import {type Immutable, stringMap} from '../resource.ts';
-import {kept, normalised} from '../schema.ts';
+import {kept} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
 const choice = <const V extends readonly [string, ...string[]]>(...values: V) => z.enum(values).optional();
@@ -83,14 +83,6 @@ const isKeyValueList = (text: string, value: RegExp): boolean =>
 const featureOverrides = () =>
   textThat((text) => isKeyValueList(text, /^(?:true|false)$/), 'must be a list of feature=true or feature=false');
 const featureGates = () => textThat((text) => isKeyValueList(text, /^[^=]+$/), 'must be a list of gate=value');
-
-const dscp = () =>
-  normalised(
-    z
-      .union([z.string(), z.int()])
-      .overwrite(unquoteNumber)
-      .refine((value) => parseDscp(String(value)) !== undefined, 'must be 0 to 63 or a name such as EF, AF11, CS1'),
-  );
 
 /** Values are checked by Felix, not when they are written: so it is in Calico. */
 const failsafePort = z.object({

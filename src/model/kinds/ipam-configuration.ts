@@ -14,7 +14,7 @@ const spec = z.object({
   maxBlocksPerHost: integer(0, 1_000_000).default(0),
   autoAllocateBlocks: kept(z.boolean().default(true)),
   kubeVirtVMAddressPersistence: z.enum(['Enabled', 'Disabled']).optional(),
-  ipCooldownSeconds: integer(0, 1200).optional(),
+  ipCooldownSeconds: integer(0, 1200).default(0),
 });
 
 export type IPAMConfigurationSpec = Immutable<z.infer<typeof spec>>;

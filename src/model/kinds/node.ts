@@ -37,7 +37,7 @@ const spec = z.object({
     .optional(),
   /** Types are CalicoNodeIP, InternalIP and ExternalIP; Calico does not check them. */
   addresses: z.array(z.object({address: cidrOrIp(), type: z.string().optional()})).optional(),
-  interfaces: z.array(z.object({name: z.string(), addresses: z.array(ipAddress()).default([])})).optional(),
+  interfaces: z.array(z.object({name: z.string().default(''), addresses: z.array(ipAddress()).default([])})).optional(),
 });
 
 const status = z.object({

@@ -7,9 +7,14 @@ import {cidrContainsIp, parseCidr, parseIp} from '../../lib/cidr.ts';
 import {
   cidrOrIp,
   containerId,
+  dscp,
+  endpointPortName,
   integer,
   interfaceName,
   ipAddress,
+  ipv4Address,
+  ipv6Address,
+  isMasked,
   macAddress,
   nameReference,
   portProtocol,
@@ -25,7 +30,7 @@ export const NAMESPACE_LABEL = 'projectcalico.org/namespace';
 export const ORCHESTRATOR_LABEL = 'projectcalico.org/orchestrator';
 
 const port = z.object({
-  name: z.string(),
+  name: endpointPortName(),
   protocol: portProtocol(),
   port: integer(1, 65535),
   /** 0: none. This and hostIP are always stored. */
@@ -51,7 +56,7 @@ const qosControls = z.object({
   egressPacketBurst: limit(),
   ingressMaxConnections: limit(),
   egressMaxConnections: limit(),
-  dscp: z.union([z.string(), z.int()]).optional(),
+  dscp: dscp().optional(),
 });
 
 const spec = z.object({
@@ -64,8 +69,8 @@ const spec = z.object({
   serviceAccountName: nameReference().optional(),
   ipNetworks: z.array(singleAddressNetwork()).default([]),
   ipNATs: z.array(z.object({internalIP: ipAddress(), externalIP: ipAddress()})).default([]),
-  ipv4Gateway: ipAddress().optional(),
-  ipv6Gateway: ipAddress().optional(),
+  ipv4Gateway: ipv4Address().optional(),
+  ipv6Gateway: ipv6Address().optional(),
   profiles: z.array(nameReference()).default([]),
   interfaceName: interfaceName().optional(),
   mac: macAddress().optional(),
@@ -127,8 +132,10 @@ function endpointViolations(endpoint: WorkloadEndpointSpec): Violation[] {
   endpoint.ports.forEach((entry, i) => {
     if (entry.name === '' && entry.hostPort === 0)
       violations.push(violation(`spec.ports[${i}].name`, undefined, 'must be specified when there is no hostPort'));
-    if (entry.hostIP !== '' && parseIp(entry.hostIP) === undefined)
-      violations.push(violation(`spec.ports[${i}].hostIP`, entry.hostIP, 'must be an IP address'));
+    if (entry.hostIP !== '' && !isMasked(entry.hostIP))
+      violations.push(
+        violation(`spec.ports[${i}].hostIP`, entry.hostIP, 'must be an IP address or a strictly masked CIDR'),
+      );
   });
   return violations;
 }

@@ -87,6 +87,7 @@ void t.test('reading fills in defaults and does not write them back by itself', 
   });
   t.equal(IPPool.decode(storedPool('{"cidr":"fd00::/64"}'), POOL_KEY).spec.blockSize, 122);
   t.equal(IPPool.encode(pool), sparse);
+  t.match(IPPool.toJson(pool).spec, {blockSize: 26, assignmentMode: 'Automatic'}, 'people see the defaults');
   const labelled = {...pool, metadata: {...pool.metadata, resourceVersion: '7', labels: {a: 'b'}}};
   t.equal(IPPool.encode(labelled), sparse.replace('"name":"p"', '"name":"p","labels":{"a":"b"}'), 'spec untouched');
   const edited = {...pool, spec: {...pool.spec, natOutgoing: true}};
