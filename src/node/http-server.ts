@@ -29,6 +29,8 @@ const REQUEST_LIMIT_MS = 5000;
 const MAX_CONNECTIONS = 32;
 
 export interface RunningHttpServer {
+  /** The port it listens on: the one asked for, or the one that 0 found. */
+  readonly port: number;
   close(): Promise<void>;
 }
 
@@ -76,7 +78,9 @@ export function startHttpServer(options: HttpServerOptions, dependencies: {log: 
     server.listen({port: options.port, ...(options.host === undefined ? {} : {host: options.host})}, () => {
       server.removeAllListeners('error');
       server.on('error', (error) => log.warn({server: options.name, err: error}, 'server error'));
-      resolve({close: () => closeServer(server)});
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : options.port;
+      resolve({port, close: () => closeServer(server)});
     });
   });
 }

@@ -15,7 +15,13 @@ import {Node} from '../model/kinds/node.ts';
 import {type DetectionDependencies, type HostInterface, reportedInterfaces} from './address-detection.ts';
 import {defaultPools} from './default-pools.ts';
 import type {NodeSettings} from './environment.ts';
-import {decideAddresses, requestedFamilies, requireUnique, storedAddresses} from './node-addresses.ts';
+import {
+  decideAddresses,
+  type NodeAddresses,
+  requestedFamilies,
+  requireUnique,
+  storedAddresses,
+} from './node-addresses.ts';
 
 export interface StartupOptions {
   readonly nodeName: string;
@@ -35,26 +41,38 @@ export interface StartupDependencies extends DetectionDependencies {
 /** Runs the start-up; resolves to the Node as it is stored. Throws E_BAD_CONFIG for settings that cannot be met. */
 export async function startNode(options: StartupOptions, dependencies: StartupDependencies): Promise<Node> {
   const interfaces = await dependencies.readInterfaces();
-  const node = await ensureNode(options, interfaces, dependencies);
+  const addresses = await chooseAddresses(options, interfaces, dependencies);
+  // A pool that cannot be made stops the start before the node shows itself to others.
   await ensurePools(options.settings, interfaces, dependencies);
+  const node = await ensureNode(options, addresses, interfaces, dependencies.resources);
   await ensureFelixConfigurations(options.nodeName, dependencies.resources);
   await ensureClusterInformation(options, dependencies);
   return node;
 }
 
-async function ensureNode(
+async function chooseAddresses(
   {nodeName, settings}: StartupOptions,
   interfaces: readonly HostInterface[],
   dependencies: StartupDependencies,
-): Promise<Node> {
+): Promise<NodeAddresses> {
   const {resources, log} = dependencies;
   const stored = await resources.get(Node, {name: nodeName});
   const addresses = await decideAddresses(settings, storedAddresses(stored), interfaces, dependencies);
   if (settings.checkAddressConflicts && settings.backend !== 'none') {
     requireUnique(nodeName, addresses, (await resources.list(Node)).resources);
   }
+  log.info({node: nodeName, ...addresses}, 'node addresses');
+  return addresses;
+}
+
+function ensureNode(
+  {nodeName, settings}: StartupOptions,
+  addresses: NodeAddresses,
+  interfaces: readonly HostInterface[],
+  resources: Resources,
+): Promise<Node> {
   const families = requestedFamilies(settings);
-  const node = await resources.modify(Node, {name: nodeName}, (current) => {
+  return resources.modify(Node, {name: nodeName}, (current) => {
     const base = current ?? Node.create({metadata: {name: nodeName}, spec: {}});
     const bgp = {
       ...base.spec.bgp,
@@ -73,8 +91,6 @@ async function ensureNode(
     const changed = {...base, spec} as Node;
     return current !== undefined && Node.encode(changed) === Node.encode(current) ? current : changed;
   });
-  log.info({node: nodeName, ...addresses}, 'node addresses');
-  return node;
 }
 
 async function ensurePools(
