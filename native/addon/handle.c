@@ -102,7 +102,11 @@ static void on_ready(struct uv_poll_s *poll, int status, int events) {
   napi_handle_scope scope;
   if (handle->closed || napi_open_handle_scope(handle->env, &scope) != napi_ok) return;
   handle_reference(handle);
-  /* An error of the poll shows itself in the next system call on the descriptor. */
+  /*
+   * The error shows itself in the next system call on the descriptor. libuv has stopped watching it, which would leave
+   * a monitor deaf after its first overrun.
+   */
+  if (status < 0 && handle->events != 0) uv_poll_start(poll, handle->events, on_ready);
   handle->kind->ready(handle, status < 0 ? handle->events : events);
   napi_env env = handle->env;
   handle_release(handle);

@@ -78,7 +78,11 @@ static void on_ready(struct handle *handle, int events) {
   napi_value values[2];
   (void)events;
   channel_clear(channel);
-  for (int count = 0; count < DATAGRAMS_PER_TURN; count++) {
+  /*
+   * After an overrun the kernel drops everything, without saying so again, until the queue was empty once. It is emptied
+   * before the loss is told, so that state read afterwards misses nothing.
+   */
+  for (int count = 0; count < DATAGRAMS_PER_TURN || channel->overrun; count++) {
     int received = channel_receive(channel);
     if (received == 0) break;
     if (received > 0) continue;
