@@ -4,7 +4,8 @@
  * What surprised us:
  * - On a point-to-point link IFA_ADDRESS is the peer's and IFA_LOCAL ours; IPv6 sends only IFA_ADDRESS otherwise.
  * - A new IPv6 address is unusable ("tentative") while the kernel looks for a duplicate, unless `nodad` is given.
- * - Removing an IPv4 address silently takes the routes with that `src` away, and the secondaries of its subnet.
+ * - Removing an IPv4 address takes the routes with that `src` away, on older kernels silently, and the secondaries of
+ *   its subnet.
  */
 import type {Family} from '../lib/cidr.ts';
 import {afOf, afOfText, familyOfAf} from './address-family.ts';

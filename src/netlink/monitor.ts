@@ -3,9 +3,9 @@
  *
  * Promise: whoever applies every event, and reads the state again at each `resync`, ends up with the kernel's state -
  * except for what the kernel does without saying so:
- * - setting a link down takes its IPv4 routes away without a notification, and so does deleting a link;
- * - removing an IPv4 address takes the routes with that `src` away without a notification.
- * `silentlyLosesRoutes` (link-table.ts) tells the first from a change of link; the second is every removed IPv4 address.
+ * - setting a link down takes its IPv4 routes away without a notification, and so does deleting a link
+ *   (`silentlyLosesRoutes` of link-table.ts tells such a change of link);
+ * - removing an IPv4 address takes the routes with that `src` away, on older kernels without a notification.
  *
  * Events lag behind requests: state read after an event may already be newer than the event.
  */

@@ -6,7 +6,7 @@
  * - IPv6 metric 0 means "the default": the kernel stores 1024. It reports scope universe for every IPv6 route, and
  *   shows a blackhole as one through the loopback device.
  * - A route that became unusable (link without carrier) stays listed with `linkdown`; a route whose IPv4 link was set
- *   down, or whose `src` was removed, goes without any notification.
+ *   down goes without any notification.
  * - The kernel's IPv4 delete treats metric 0, protocol 0 and scope nowhere as "any".
  */
 import type {Family} from '../lib/cidr.ts';

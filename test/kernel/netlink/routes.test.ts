@@ -64,11 +64,11 @@ void t.test('every field arrives, as `ip` shows it and as we read it back', asyn
   const ours = read.filter(({protocol, table}) => protocol !== 2 && table !== 255);
   t.strictSame(
     sorted(ours.map((route) => routeAsIp(route, names))),
-    sorted([
-      ...[...shown(4, 'table', 'all'), ...shown(6, 'table', 'all')].filter(
+    sorted(
+      [...shown(4, 'table', 'all'), ...shown(6, 'table', 'all')].filter(
         ({protocol, table}) => protocol !== 'kernel' && table !== 'local',
       ),
-    ]),
+    ),
   );
   for (const spec of written) {
     const route = ours.find(({dst, table}) => dst === spec.dst && table === (spec.table ?? 254));
