@@ -4,14 +4,13 @@
  *
  * Why not listen to SQLite's log itself: its write comes before its fsync, so a reader who is woken by it looks too
  * early and is not woken again. The bell is rung after the commit is visible. It may be missed (a crash between commit
- * and ring, a full disk, no inotify watches left), so a slow look every second backs it up.
+ * and ring, a full disk, no inotify watches left), so a slow look, every second by default, backs it up.
  */
 import {closeSync, constants, type FSWatcher, openSync, watch, writeSync} from 'node:fs';
 import {basename} from 'node:path';
 import {messageOf} from '../../lib/errors.ts';
 import type {StoreFiles} from './folder.ts';
 
-const SLOW_LOOK_MS = 1000;
 const STROKE = new Uint8Array([0x0a]);
 
 export class Bell {
@@ -20,7 +19,11 @@ export class Bell {
   readonly #slowLook: NodeJS.Timeout;
 
   /** Calls `onRing` when there may be something new, and `onDeaf` once when only the slow look is left. */
-  constructor(files: StoreFiles, listener: {onRing(): void; onDeaf(reason: string): void}) {
+  constructor(
+    options: {readonly files: StoreFiles; readonly slowLookMs: number},
+    listener: {onRing(): void; onDeaf(reason: string): void},
+  ) {
+    const {files, slowLookMs} = options;
     this.#descriptor = openSync(files.bell, constants.O_WRONLY | constants.O_NOFOLLOW);
     const name = basename(files.bell);
     try {
@@ -31,7 +34,7 @@ export class Bell {
     } catch (error) {
       listener.onDeaf(messageOf(error));
     }
-    this.#slowLook = setInterval(() => listener.onRing(), SLOW_LOOK_MS);
+    this.#slowLook = setInterval(() => listener.onRing(), slowLookMs);
   }
 
   ring(): void {

@@ -16,6 +16,8 @@ import {connect, integerOf, prepareSchema, stopWaiting, textOf} from './schema.t
 export interface Changes {
   readonly updates: readonly Update[];
   readonly position: number;
+  /** There is nothing after that position. */
+  readonly isAtEnd: boolean;
 }
 
 /** One look at the history is cut here, so that neither thread is held for long. */
@@ -92,6 +94,8 @@ export class Database {
    * when the history does not reach back that far.
    */
   changesAfter(position: number, prefixes: readonly string[]): Changes {
+    // By far the most looks find nothing.
+    if (position === this.position()) return {updates: [], position, isAtEnd: true};
     return this.#inTransaction('DEFERRED', () => {
       const {oldest, newest} = this.#range();
       if (position < oldest - 1 || position > newest) throw this.#cursorLost(position, oldest, newest);
@@ -104,13 +108,12 @@ export class Database {
         const key = textOf(row.key);
         if (!prefixes.some((prefix) => key.startsWith(prefix))) continue;
         const entry = this.get(key);
-        // A later row of the history brings the value that is there now, or has brought the deletion.
+        // A later row of the history brings the value that is there now.
         if (entry !== undefined && entry.revision !== String(reached)) continue;
-        updates.delete(key);
         updates.set(key, {key, value: entry?.value, revision: String(reached)});
         text += key.length + (entry?.value.length ?? 0);
       }
-      return {updates: [...updates.values()], position: reached};
+      return {updates: [...updates.values()], position: reached, isAtEnd: reached === newest};
     });
   }
 

@@ -29,6 +29,8 @@ export interface EmbeddedStoreOptions {
   readonly folder: string;
   /** How many changes a watch may be behind before it must list again; default 100,000. */
   readonly historyLimit?: number | undefined;
+  /** How often changes of other processes are looked for although none was announced; default 1 s. */
+  readonly slowLookMs?: number | undefined;
   /** Time limit of calls that name none, in milliseconds; default 10 s. */
   readonly deadlineMs?: number | undefined;
 }
@@ -39,6 +41,7 @@ export interface EmbeddedStoreDependencies {
 }
 
 const DEFAULT_HISTORY_LIMIT = 100_000;
+const DEFAULT_SLOW_LOOK_MS = 1000;
 const DEFAULT_DEADLINE_MS = 10_000;
 const MAX_OPS = 4096;
 
@@ -94,9 +97,9 @@ export class EmbeddedStore implements Store {
     callOptions: CallOptions = {},
   ): Promise<EmbeddedStore> {
     const store = new EmbeddedStore(options, dependencies);
-    const {folder, historyLimit = DEFAULT_HISTORY_LIMIT} = options;
+    const {folder, historyLimit = DEFAULT_HISTORY_LIMIT, slowLookMs = DEFAULT_SLOW_LOOK_MS} = options;
     try {
-      await store.#call('opened', {kind: 'open', folder, historyLimit}, callOptions);
+      await store.#call('opened', {kind: 'open', folder, historyLimit, slowLookMs}, callOptions);
       return store;
     } catch (error) {
       await store.#worker.terminate();
@@ -200,7 +203,7 @@ export class EmbeddedStore implements Store {
 
   #receive(reply: Reply): void {
     if (reply.kind === 'deaf') {
-      this.#log.warn({reason: reply.reason}, 'changes by other processes are seen with a delay of up to a second');
+      this.#log.warn({reason: reply.reason}, 'changes by other processes are seen late');
       return;
     }
     // No call: it was given up, and this reply was under way.

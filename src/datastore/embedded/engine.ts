@@ -9,7 +9,7 @@
  */
 import {statSync} from 'node:fs';
 import {AgentError} from '../../lib/errors.ts';
-import type {Operation, Update} from '../store.ts';
+import type {Operation} from '../store.ts';
 import {Bell} from './bell.ts';
 import {Database} from './database.ts';
 import type {StoreFiles} from './folder.ts';
@@ -19,6 +19,8 @@ import {isBusy, storeError} from './store-error.ts';
 
 /** A group ends here, so that the first commit of many does not wait for the last. */
 const COMMITS_PER_GROUP = 256;
+const MOST_NAPS = 10;
+const LONGEST_NAP_MS = 0.5;
 const LONGEST_BUSY_WAIT_MS = 8;
 
 interface Poll {
@@ -48,6 +50,7 @@ export class Engine {
   readonly #listings = new Map<number, WaitingListing>();
   readonly #polls = new Map<number, Poll>();
 
+  readonly #nap = new Int32Array(new SharedArrayBuffer(4));
   #isTurnDue = false;
   #busyTurns = 0;
   #isClosing = false;
@@ -55,7 +58,7 @@ export class Engine {
   #lost: AgentError | undefined;
 
   constructor(
-    options: {readonly files: StoreFiles; readonly historyLimit: number},
+    options: {readonly files: StoreFiles; readonly historyLimit: number; readonly slowLookMs: number},
     dependencies: {readonly reply: (reply: Reply) => void; readonly onClosed: () => void},
   ) {
     this.#files = options.files;
@@ -64,7 +67,7 @@ export class Engine {
     this.#database = new Database(options.files.database, options);
     this.#lister = new Lister(options.files.database);
     this.#inode = statSync(options.files.database).ino;
-    this.#bell = new Bell(options.files, {
+    this.#bell = new Bell(options, {
       onRing: () => this.#scheduleTurn(),
       onDeaf: (reason) => this.#reply({kind: 'deaf', reason}),
     });
@@ -123,12 +126,24 @@ export class Engine {
     const wasBusy = steps.map((step) => this.#isBlocked(step)).includes(true);
     this.#busyTurns = wasBusy ? this.#busyTurns + 1 : 0;
     if (wasBusy) {
-      // Processes that were refused together must not come back together.
-      setTimeout(() => this.#scheduleTurn(), Math.random() * Math.min(LONGEST_BUSY_WAIT_MS, 2 ** this.#busyTurns));
+      this.#comeBackLater();
     } else if (this.#commits.size > 0) {
       this.#scheduleTurn();
     } else if (this.#isClosing) {
       this.#close();
+    }
+  }
+
+  /**
+   * A lock is held for a fraction of a millisecond, and timers are coarser than that: the thread sleeps through the
+   * first refusals itself. Random, because processes that were refused together must not come back together.
+   */
+  #comeBackLater(): void {
+    if (this.#busyTurns <= MOST_NAPS) {
+      Atomics.wait(this.#nap, 0, 0, Math.random() * LONGEST_NAP_MS);
+      this.#scheduleTurn();
+    } else {
+      setTimeout(() => this.#scheduleTurn(), Math.random() * LONGEST_BUSY_WAIT_MS);
     }
   }
 
@@ -199,25 +214,20 @@ export class Engine {
     }
   }
 
+  /** One look at the history for each poll; the rest of a long one is left to later turns. */
   #runPolls(): void {
     for (const [id, poll] of this.#polls) {
       this.#answer(id, () => {
-        const updates = this.#news(poll);
-        if (updates.length === 0 && poll.waits) return;
-        this.#polls.delete(id);
-        this.#reply({kind: 'changed', id, batch: {updates, cursor: this.#database.cursorAt(poll.position)}});
+        const {updates, position, isAtEnd} = this.#database.changesAfter(poll.position, poll.prefixes);
+        poll.position = position;
+        if (updates.length > 0 || (isAtEnd && !poll.waits)) {
+          this.#polls.delete(id);
+          this.#reply({kind: 'changed', id, batch: {updates, cursor: this.#database.cursorAt(position)}});
+        } else if (!isAtEnd) {
+          this.#scheduleTurn();
+        }
       });
     }
-  }
-
-  /** The next changes that the poll asks for; none when it has come to the end of the history. */
-  #news(poll: Poll): readonly Update[] {
-    while (poll.position !== this.#database.position()) {
-      const {updates, position} = this.#database.changesAfter(poll.position, poll.prefixes);
-      poll.position = position;
-      if (updates.length > 0) return updates;
-    }
-    return [];
   }
 
   /** Runs the work of one request and tells its caller when it fails; leaves it waiting when the database is locked. */
@@ -236,9 +246,13 @@ export class Engine {
   /** A file that was removed or replaced still takes commits from whoever has it open, and nobody would find them. */
   #checkFile(): void {
     if (this.#lost !== undefined) return;
-    const path = this.#files.database;
-    if (statSync(path, {throwIfNoEntry: false})?.ino === this.#inode) return;
-    this.#lost = new AgentError('E_STORE_CORRUPT', `${path} was removed or replaced while in use`, {path});
+    const {database: path, folder} = this.#files;
+    try {
+      if (statSync(path, {throwIfNoEntry: false})?.ino === this.#inode) return;
+      this.#lost = new AgentError('E_STORE_CORRUPT', `${path} was removed or replaced while in use`, {path});
+    } catch (error) {
+      this.#lost = storeError(error, folder);
+    }
   }
 
   #close(): void {

@@ -8,12 +8,20 @@ import type {CommitResult, Cursor, Entry, Operation, WatchBatch} from '../store.
 
 export type Request =
   /** The first one. Whatever else arrives before it is answered is a bug. */
-  | {readonly kind: 'open'; readonly id: number; readonly folder: string; readonly historyLimit: number}
+  | OpenRequest
   | {readonly kind: 'get'; readonly id: number; readonly key: string}
   | {readonly kind: 'list'; readonly id: number; readonly prefix: string}
   | {readonly kind: 'commit'; readonly id: number; readonly operations: readonly Operation[]}
   | PollRequest
   | Followup;
+
+export interface OpenRequest {
+  readonly kind: 'open';
+  readonly id: number;
+  readonly folder: string;
+  readonly historyLimit: number;
+  readonly slowLookMs: number;
+}
 
 /** Changes after the cursor; `waits` until there are some, or answers in any case. */
 export interface PollRequest {

@@ -15,10 +15,10 @@ function serve(): void {
       engine?.receive(request);
       return;
     }
-    const {id, folder, historyLimit} = request;
+    const {id, folder, historyLimit, slowLookMs} = request;
     try {
       const files = prepareFolder(folder);
-      engine = new Engine({files, historyLimit}, {reply, onClosed: () => port.close()});
+      engine = new Engine({files, historyLimit, slowLookMs}, {reply, onClosed: () => port.close()});
       reply({kind: 'opened', id});
     } catch (error) {
       reply({kind: 'failed', id, error: sendError(storeError(error, folder))});

@@ -1,5 +1,5 @@
 /**
- * Disks that are full or read-only. The file systems are mounted in a mount namespace of the test's own: the file runs
+ * Disks that are full or read-only, and folders seen through several mounts. The file systems are mounted in a mount namespace of the test's own: the file runs
  * itself again inside one.
  */
 import {execFileSync, spawnSync} from 'node:child_process';
@@ -13,6 +13,7 @@ import type {Operation} from '../../../src/datastore/store.ts';
 import {systemClock} from '../../../src/lib/clock.ts';
 import {codeOf} from '../../../src/lib/errors.ts';
 import {silentLogger} from '../../../src/lib/log.ts';
+import {StoreWatcher} from '../../helpers/store-watcher.ts';
 
 const INSIDE = 'CT_OWN_MOUNTS';
 const KIBIBYTE = 1024;
@@ -124,6 +125,42 @@ async function readOnlyMount(t: Test): Promise<void> {
   await store.commit([put('/a/1', 1)]);
 }
 
+/** Agents in containers see one folder through mounts of their own. */
+async function sharedByMounts(t: Test): Promise<void> {
+  const disk = smallDisk(t, '4m');
+  const [folder, view] = [join(disk, 'store'), join(disk, 'view')];
+  mkdirSync(folder, {mode: 0o700});
+  mkdirSync(view);
+  mount('--bind', folder, view);
+  t.teardown(() => execFileSync('umount', ['--lazy', view]));
+  const writer = await open(folder);
+  t.teardown(() => writer.close());
+  const reader = await EmbeddedStore.open(
+    {folder: view, slowLookMs: 2 ** 31 - 1},
+    {clock: systemClock, log: silentLogger},
+  );
+  t.teardown(() => reader.close());
+  const watcher = await StoreWatcher.start(reader, '/a/');
+  await writer.commit([put('/a/1', 1)]);
+  await watcher.until(({content}) => content.has('/a/1'));
+  await watcher.stop();
+}
+
+/** Nobody rings: the folder was copied about, inotify has no watches left. */
+async function slowLook(t: Test): Promise<void> {
+  const folder = join(smallDisk(t, '4m'), 'store');
+  const writer = await open(folder);
+  t.teardown(() => writer.close());
+  rmSync(join(folder, 'bell'));
+  const reader = await EmbeddedStore.open({folder, slowLookMs: 20}, {clock: systemClock, log: silentLogger});
+  t.teardown(() => reader.close());
+  const watcher = await StoreWatcher.start(reader, '/a/');
+  await watcher.until(({batches}) => batches > 0);
+  await writer.commit([put('/a/1', 1)]);
+  await watcher.until(({content}) => content.has('/a/1'));
+  await watcher.stop();
+}
+
 if (process.env[INSIDE] === undefined) {
   const command = [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)];
   const {status} = spawnSync('unshare', ['--mount', '--propagation', 'private', ...command], {
@@ -137,4 +174,6 @@ if (process.env[INSIDE] === undefined) {
   await t.test('a disk that is full from the start', fullBefore);
   await t.test('a disk that is read-only', readOnly);
   await t.test('a read-only mount of a folder in use', readOnlyMount);
+  await t.test('one folder through two mounts', sharedByMounts);
+  await t.test('changes are found without the bell', slowLook);
 }

@@ -8,7 +8,9 @@ import {storeContract} from '../../helpers/store-contract.ts';
 import {startStoreProcess} from './support/store-process.ts';
 
 const folder = join(t.testdir(), 'store');
-const open = () => EmbeddedStore.open({folder}, {clock: systemClock, log: silentLogger});
+/** What the other process writes is heard of at once or not at all. */
+const NEVER_MS = 2 ** 31 - 1;
+const open = () => EmbeddedStore.open({folder, slowLookMs: NEVER_MS}, {clock: systemClock, log: silentLogger});
 const other = await startStoreProcess(folder);
 t.teardown(() => other.stop());
 

@@ -10,9 +10,11 @@ import {silentLogger} from '../../../src/lib/log.ts';
 import {type StoreSubject, storeContract} from '../../helpers/store-contract.ts';
 
 const HISTORY_LIMIT = 2000;
+/** What the other handle writes is heard of at once or not at all. */
+const NEVER_MS = 2 ** 31 - 1;
 
 async function open(t: Test, folder: string): Promise<EmbeddedStore> {
-  const options = {folder, historyLimit: HISTORY_LIMIT};
+  const options = {folder, historyLimit: HISTORY_LIMIT, slowLookMs: NEVER_MS};
   const store = await EmbeddedStore.open(options, {clock: systemClock, log: silentLogger});
   t.teardown(() => store.close());
   return store;

@@ -111,7 +111,9 @@ await t.test('a file that vanishes or is replaced while in use', async (t) => {
     const store = await open(folder);
     t.teardown(() => store.close());
     const {cursor} = await store.list('/k/');
-    const waiting = store.watch(['/k/'], cursor, {signal: new AbortController().signal})[Symbol.asyncIterator]().next();
+    const watch = store.watch(['/k/'], cursor, {signal: new AbortController().signal});
+    t.same((await watch.next()).value.updates, []);
+    const waiting = watch.next();
     waiting.catch(() => {});
     disturb(file);
     await t.rejects(store.commit([{kind: 'put', key: '/k/new', value: ''}]), {code: 'E_STORE_CORRUPT'});
