@@ -67,7 +67,7 @@ static bool finish(const struct buffer *payload) {
     if (slot == NULL || slot->tag != 0) return false;
     *slot = field;
   }
-  if (damaged || code.size != 4 || load_u32(code.data) > 255) return false;
+  if (damaged || output.tag == 0 || errors.tag == 0 || code.size != 4 || load_u32(code.data) > 255) return false;
   print(STDERR_FILENO, errors.data, errors.size);
   print(STDOUT_FILENO, output.data, output.size);
   exit((int)load_u32(code.data));
