@@ -24,8 +24,10 @@ export class MessageWriter {
   #bytes = new Uint8Array(INITIAL_BYTES);
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
-  /** Start of the message that is being written, or of the last one. */
+  /** Start of the message that is being written. */
   #start = 0;
+  /** Start of the last whole message. */
+  #lastStart = 0;
   #count = 0;
   #firstSequence = 0;
 
@@ -33,6 +35,7 @@ export class MessageWriter {
   reset(firstSequence: number): void {
     this.#length = 0;
     this.#start = 0;
+    this.#lastStart = 0;
     this.#count = 0;
     this.#firstSequence = firstSequence;
   }
@@ -61,6 +64,7 @@ export class MessageWriter {
 
   end(): void {
     this.#view.setUint32(this.#start, this.#length - this.#start, LITTLE_ENDIAN);
+    this.#lastStart = this.#start;
     this.#count++;
   }
 
@@ -71,7 +75,7 @@ export class MessageWriter {
 
   /** Everything written so far, valid until the next call of this writer. The last message asks for an answer. */
   finish(): Uint8Array {
-    const flagsAt = this.#start + 6;
+    const flagsAt = this.#lastStart + 6;
     this.#view.setUint16(flagsAt, this.#view.getUint16(flagsAt, LITTLE_ENDIAN) | NLM_F.ACK, LITTLE_ENDIAN);
     return this.#bytes.subarray(0, this.#length);
   }

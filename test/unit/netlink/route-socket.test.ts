@@ -95,9 +95,10 @@ void t.test('the last message may be the one refused; the kernel may not explain
 });
 
 void t.test('an item that cannot be encoded harms no other', async (t) => {
-  const {socket, fake} = open((messages) =>
-    replyOf([refuse(messages[1]?.sequence ?? 0, 17), ack(messages[2]?.sequence ?? 0)]),
-  );
+  const {socket, fake} = open((messages) => {
+    const last = ack(messages.at(-1)?.sequence ?? 0);
+    return replyOf(messages.length === 3 ? [refuse(messages[1]?.sequence ?? 0, 17), last] : [last]);
+  });
   const items = [route(0), {dst: '10.0.0.300/32'}, route(1), {dst: '10.0.0.1/33'}, route(2)];
   const outcomes = await socket.execute(items, writeRouteReplace, {costUs: 4});
   t.equal(fake.sends[0]?.messages.length, 3);
@@ -105,6 +106,9 @@ void t.test('an item that cannot be encoded harms no other', async (t) => {
     outcomes.map((outcome) => (outcome.ok ? 'done' : outcome.name)),
     ['done', 'EINVAL', 'EEXIST', 'EINVAL', 'done'],
   );
+  await socket.execute([route(0), {dst: 'nonsense'}], writeRouteReplace, {costUs: 4});
+  const [last] = fake.sends.splice(1);
+  t.ok(((last?.messages.at(-1)?.flags ?? 0) & NLM_F.ACK) !== 0, 'the last message sent asks for the answer');
   const only = await socket.execute([{dst: 'nonsense'}], writeRouteReplace, {costUs: 4});
   t.equal(fake.sends.length, 1, 'nothing is sent for nothing');
   t.match(only, [{ok: false, name: 'EINVAL', message: /"nonsense" is not an IP address/}]);
