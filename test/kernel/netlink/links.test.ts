@@ -164,6 +164,28 @@ void t.test('deletions of many callers go together', async (t) => {
   await t.rejects(deleter.delete('many2'), {code: 'E_NETLINK'});
 });
 
+void t.test('dumps are whole while links come and go', async (t) => {
+  const stable = await linkNames();
+  const other = new RouteSocket({netnsFd: node.fd});
+  t.teardown(() => other.close());
+  const churn = (async () => {
+    for (let round = 0; round < 4; round++) {
+      const names = numbered(60);
+      await createLinks(other, vethSpecs(names));
+      await deleteLinks(other, names);
+    }
+    return 'over';
+  })();
+  let dumps = 0;
+  for (let state = ''; state !== 'over'; dumps++) {
+    const names = new Set(await linkNames());
+    for (const name of stable) if (!names.has(name)) t.fail(`${name} is missing from a dump`);
+    state = await Promise.race([churn, Promise.resolve('')]);
+  }
+  t.ok(dumps > 4, `${dumps} dumps`);
+  t.strictSame(await linkNames(), stable);
+});
+
 void t.test('a descriptor that is no namespace is refused', async (t) => {
   const fd = openSync('/dev/null', 'r');
   t.teardown(() => closeSync(fd));
