@@ -1,0 +1,252 @@
+/**
+ * calico-node: the agent of one node, in the foreground, in the network namespace it is started in. This file only puts
+ * the parts together, in the order in which they come to life:
+ *
+ *   settings ──> datastore ──> start-up (Node, pools, tunnel addresses) ──> Felix, IPAM <── one Syncer
+ *                                                                             └──> CNI server
+ *
+ * SIGTERM takes them down in the opposite order and leaves pods connected. A defect ends the process; the supervisor
+ * starts it again, and a restart is always safe.
+ */
+import {randomBytes} from 'node:crypto';
+import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {hostname} from 'node:os';
+import {dirname} from 'node:path';
+import {collectDefaultMetrics} from 'prom-client';
+import {openStore, parseStoreConfig} from '../datastore/open-store.ts';
+import {Resources} from '../datastore/resources.ts';
+import type {Store} from '../datastore/store.ts';
+import {Syncer} from '../datastore/syncer.ts';
+import {Config} from '../felix/config.ts';
+import {environmentLayer, parseConfigFile} from '../felix/config-sources.ts';
+import {noRules} from '../felix/dataplane/rules-step.ts';
+import {Felix} from '../felix/felix.ts';
+import {Allocator} from '../ipam/allocator.ts';
+import {NodeAllocator} from '../ipam/node-allocator.ts';
+import {WatchedRules} from '../ipam/rules.ts';
+import {ensureTunnelAddresses} from '../ipam/tunnel-addresses.ts';
+import {systemClock} from '../lib/clock.ts';
+import {AgentError, codeOf, messageChain} from '../lib/errors.ts';
+import {HealthRegistry, renderHealth} from '../lib/health.ts';
+import {createLogger, type Logger} from '../lib/log.ts';
+import {createRegistry, StageMetrics} from '../lib/metrics.ts';
+import {BLOCKS_PREFIX, IPAM_CONFIG_KEY, RESOURCES_PREFIX} from '../model/keys.ts';
+import {CALICO_VERSION} from '../model/version.ts';
+import {RouteSocket} from '../netlink/route-socket.ts';
+import {type Command, parseCommandLine, USAGE} from './command-line.ts';
+import {type NodeSettings, parseNodeSettings} from './environment.ts';
+import {readHostInterfaces, sourceTowards} from './host-interfaces.ts';
+import {plain} from './http-server.ts';
+import {chooseNodeName} from './node-name.ts';
+import {probeFelix} from './probe.ts';
+import {startNode} from './startup.ts';
+import {type ListenSettings, SwitchableServer} from './switchable-server.ts';
+import {fanOut} from './sync-fan-out.ts';
+import {TunnelAddressKeeper} from './tunnel-address-keeper.ts';
+
+const NODENAME_FILE = '/var/lib/calico/nodename';
+const FELIX_CONFIG_FILE = '/etc/calico/felix.cfg';
+/** A stop that takes longer is a defect. */
+const STOP_LIMIT_MS = 10_000;
+
+const env = process.env;
+const clock = systemClock;
+
+async function main(args: readonly string[]): Promise<number> {
+  let command: Command;
+  try {
+    command = parseCommandLine(args);
+  } catch (error) {
+    console.error(`${messageChain(error)}\n${USAGE}`);
+    return 1;
+  }
+  if (command.kind === 'version') {
+    console.log(CALICO_VERSION);
+    return 0;
+  }
+  if (command.kind === 'probe') return probe(command);
+  const log = createLogger({level: parseLevel()});
+  try {
+    return await prepareAndRun(command, log);
+  } catch (error) {
+    const remedy = error instanceof AgentError ? {remedy: error.remedy} : {};
+    log.error({code: codeOf(error), reason: messageChain(error), ...remedy, err: error}, 'calico-node cannot run');
+    return 1;
+  }
+}
+
+/** The level is wanted before any other setting is known to be good. */
+function parseLevel() {
+  try {
+    return parseNodeSettings(env).logLevel;
+  } catch {
+    return 'info';
+  }
+}
+
+async function probe(wanted: {live: boolean; ready: boolean}): Promise<number> {
+  const target = {host: env.FELIX_HEALTHHOST || 'localhost', port: Number(env.FELIX_HEALTHPORT || 9099)};
+  const problem = await probeFelix(target, wanted);
+  if (problem === undefined) return 0;
+  console.log(problem);
+  return 1;
+}
+
+async function prepareAndRun(command: Command, log: Logger): Promise<number> {
+  const settings = parseNodeSettings(env);
+  const nodeName = readNodeName();
+  const store = await openStore(parseStoreConfig(env), {clock, log});
+  try {
+    const allocator = new Allocator({store, clock, log});
+    if (command.kind !== 'allocate-tunnel-addresses') await prepare(nodeName, settings, store, log);
+    if (command.kind !== 'startup') {
+      await ensureTunnelAddresses({node: nodeName, usePodCidr: settings.usePodCidr}, {store, allocator, log});
+    }
+    if (command.kind === 'agent') await runAgent(nodeName, settings, store, allocator, log);
+    return 0;
+  } finally {
+    await store.close();
+  }
+}
+
+/** Writes what the cluster has to know of this node, and last the file that tells others its name. */
+async function prepare(nodeName: string, settings: NodeSettings, store: Store, log: Logger): Promise<void> {
+  const socket = new RouteSocket();
+  try {
+    await startNode(
+      {nodeName, settings, calicoVersion: CALICO_VERSION},
+      {
+        resources: new Resources({store, clock}),
+        log: log.child({module: 'startup'}),
+        readInterfaces: () => readHostInterfaces(socket),
+        kernelHasIpv6: () => existsSync('/proc/sys/net/ipv6'),
+        randomBytes,
+        sourceTowards,
+      },
+    );
+  } finally {
+    socket.close();
+  }
+  const file = nodeNameFile();
+  mkdirSync(dirname(file), {recursive: true});
+  writeFileSync(file, nodeName, {mode: 0o644});
+}
+
+const nodeNameFile = (): string => env.CALICO_NODENAME_FILE || NODENAME_FILE;
+
+function readNodeName(): string {
+  const file = nodeNameFile();
+  return chooseNodeName({
+    variable: env.NODENAME,
+    file: existsSync(file) ? readFileSync(file, 'utf8') : undefined,
+    hostnameVariable: env.HOSTNAME,
+    systemHostname: hostname(),
+  });
+}
+
+function loadConfig(log: Logger): Config {
+  const config = new Config({log: log.child({module: 'config'})});
+  if (existsSync(FELIX_CONFIG_FILE)) config.setLayer('file', parseConfigFile(readFileSync(FELIX_CONFIG_FILE, 'utf8')));
+  config.setLayer('environment', environmentLayer(env));
+  return config;
+}
+
+/** Runs until SIGTERM or SIGINT. */
+async function runAgent(
+  nodeName: string,
+  settings: NodeSettings,
+  store: Store,
+  allocator: Allocator,
+  log: Logger,
+): Promise<void> {
+  const config = loadConfig(log);
+  const registry = createRegistry();
+  const stageMetrics = new StageMetrics({}, {registry});
+  const health = new HealthRegistry({timeoutOverridesMs: config.get('HealthTimeoutOverrides')}, {clock});
+  if (config.get('PrometheusProcessMetricsEnabled')) collectDefaultMetrics({register: registry});
+
+  const felix = new Felix(
+    {nodeName, mtuFolder: dirname(nodeNameFile()), watchdogTimeoutMs: config.get('DataplaneWatchdogTimeout')},
+    {clock, log, registry, stageMetrics, health, config, rules: noRules},
+  );
+  const rules = new WatchedRules({store, log});
+  const nodeAllocator = new NodeAllocator({node: nodeName}, {store, rules, clock, log: log.child({module: 'ipam'})});
+  const tunnels = new TunnelAddressKeeper(
+    {node: nodeName, usePodCidr: settings.usePodCidr},
+    {store, allocator, clock, log: log.child({module: 'tunnel-addresses'})},
+  );
+  const syncer = new Syncer(
+    {prefixes: [RESOURCES_PREFIX, BLOCKS_PREFIX, IPAM_CONFIG_KEY]},
+    {store, clock, log: log.child({module: 'datastore'}), sink: fanOut([felix, rules, nodeAllocator, tunnels])},
+  );
+
+  const probes = () => {
+    const snapshot = health.snapshot();
+    const answer = (isWell: boolean) => plain(isWell ? 200 : 503, `${renderHealth(snapshot)}\n`);
+    return {live: () => answer(snapshot.live), ready: () => answer(snapshot.ready)};
+  };
+  const healthServer = new SwitchableServer(
+    {name: 'health', routes: {'/liveness': () => probes().live(), '/readiness': () => probes().ready()}},
+    {log},
+  );
+  const metricsServer = new SwitchableServer(
+    {
+      name: 'metrics',
+      routes: {
+        '/metrics': async () => ({status: 200, contentType: registry.contentType, body: await registry.metrics()}),
+      },
+    },
+    {log},
+  );
+  const listen = () =>
+    Promise.all([healthServer.apply(healthSettings(config)), metricsServer.apply(metricsSettings(config))]);
+  config.subscribe(LISTEN_PARAMETERS, () => void listen());
+
+  log.warn({}, 'there is no policy yet: every pod of this node is open');
+  felix.start();
+  await listen();
+  syncer.start();
+  log.info({node: nodeName, version: CALICO_VERSION}, 'calico-node runs');
+
+  const signal = await untilStopped();
+  log.info({signal}, 'stopping');
+  const giveUp = setTimeout(() => {
+    log.error({limitMs: STOP_LIMIT_MS}, 'stop takes too long');
+    process.exit(1);
+  }, STOP_LIMIT_MS);
+  giveUp.unref();
+  await tunnels.stop();
+  await felix.stop();
+  await syncer.stop();
+  await nodeAllocator.close();
+  await Promise.all([healthServer.apply(undefined), metricsServer.apply(undefined)]);
+  log.info({}, 'stopped; pods stay connected');
+}
+
+const LISTEN_PARAMETERS = [
+  'HealthEnabled',
+  'HealthHost',
+  'HealthPort',
+  'PrometheusMetricsEnabled',
+  'PrometheusMetricsHost',
+  'PrometheusMetricsPort',
+] as const;
+
+function healthSettings(config: Config): ListenSettings {
+  if (!config.get('HealthEnabled')) return undefined;
+  return {host: config.get('HealthHost'), port: config.get('HealthPort')};
+}
+
+function metricsSettings(config: Config): ListenSettings {
+  if (!config.get('PrometheusMetricsEnabled')) return undefined;
+  return {host: config.get('PrometheusMetricsHost') || undefined, port: config.get('PrometheusMetricsPort')};
+}
+
+function untilStopped(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
+  });
+}
+
+// Last: everything above is defined by now.
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,11 @@
+/** One stream of the datastore for several consumers: each hears all of it, in order. */
+import type {SyncSink} from '../datastore/store.ts';
+
+export const fanOut = (sinks: readonly SyncSink[]): SyncSink => ({
+  onStatus(status) {
+    for (const sink of sinks) sink.onStatus(status);
+  },
+  onUpdates(updates) {
+    for (const sink of sinks) sink.onUpdates(updates);
+  },
+});
