@@ -26,8 +26,8 @@ export interface FeedDependencies {
 const PAUSES = {firstDelayMs: 100, maxDelayMs: 10_000};
 /** A listing of a large cluster takes longer than other calls may. */
 const LIST_DEADLINE_MS = 60_000;
-/** The consumer is never handed more at once. */
-const UPDATES_PER_DELIVERY = 500;
+/** The consumer is never handed more at once: reading an object takes it up to 0.3 ms while the code is cold. */
+const UPDATES_PER_DELIVERY = 64;
 
 export class PrefixFeed {
   readonly #prefix: string;
