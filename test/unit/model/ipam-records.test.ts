@@ -2,6 +2,7 @@
 import t from 'tap';
 import {hasCode} from '../../../src/lib/errors.ts';
 import {
+  DEFAULT_IPAM_CONFIG,
   decodeAffinity,
   decodeBlock,
   decodeHandle,
@@ -67,6 +68,18 @@ void t.test('map keys are sorted by their bytes, as Go does', async (t) => {
     ]),
   };
   t.match(encodeBlock(block), '"sequenceNumberForAllocation":{"1":3,"10":2,"2":1}');
+  const attributes = [
+    {
+      handleId: undefined,
+      secondary: new Map([
+        ['pod', 'p'],
+        ['Node', 'n'],
+        ['namespace', 'd'],
+      ]),
+    },
+  ];
+  const owned = {...decodeBlock(BLOCK), allocations: [0, null, null, null], attributes};
+  t.match(encodeBlock(owned), '"attributes":[{"secondary":{"Node":"n","namespace":"d","pod":"p"}}]');
 });
 
 void t.test('what other releases wrote is read, and written back as it was', async (t) => {
@@ -87,6 +100,14 @@ void t.test('what other releases wrote is read, and written back as it was', asy
   t.equal(encodeAffinity(decodeAffinity('')), '');
   t.equal(encodeAffinity({...decodeAffinity('{}'), state: 'pending'}), '{"state":"pending","deleted":false}');
   t.equal(encodeIpamConfig(decodeIpamConfig('{}')), '{}');
+  t.equal(
+    encodeIpamConfig({...DEFAULT_IPAM_CONFIG, strictAffinity: false}),
+    '{"auto_allocate_blocks":true,"kubeVirtVMAddressPersistence":"Enabled"}',
+  );
+  t.equal(
+    encodeIpamConfig({...DEFAULT_IPAM_CONFIG, strictAffinity: true, maxBlocksPerHost: 3, ipCooldownSeconds: 60}),
+    '{"strict_affinity":true,"auto_allocate_blocks":true,"maxBlocksPerHost":3,"kubeVirtVMAddressPersistence":"Enabled","ipCooldownSeconds":60}',
+  );
 });
 
 void t.test('unknown fields survive a change, whatever they are called', async (t) => {

@@ -127,6 +127,12 @@ void t.test('another order of fields, nulls and old forms are written back as th
   const nameless = storedPool('{"cidr":"10.0.0.0/16"}', '');
   t.equal(IPPool.decode(nameless, POOL_KEY).metadata.name, 'p');
   t.equal(IPPool.encode(IPPool.decode(nameless, POOL_KEY)), nameless);
+  const renumbered = {...IPPool.decode(nameless, POOL_KEY), spec: IPPool.decode(withRevision, POOL_KEY).spec};
+  t.equal(IPPool.encode(renumbered), nameless, 'untouched metadata stay as they were');
+  const quoted =
+    '{"kind":"Node","apiVersion":"projectcalico.org/v3","metadata":{"name":"n"},"spec":{"bgp":{"asNumber":"1.1"}},"status":{}}';
+  t.equal(Node.decode(quoted, Node.key({name: 'n'})).spec.bgp?.asNumber, 65537);
+  t.equal(Node.encode(Node.decode(quoted, Node.key({name: 'n'}))), quoted);
 });
 
 void t.test('what was read is frozen, and its labels have no prototype', async (t) => {
@@ -173,6 +179,11 @@ void t.test('input: every violation is named at once; fields match in any case',
         'spec.blockSize = "x": must be a whole number; spec.nope = a list of 0: is not a field of this kind',
     },
   );
+  const labelled = IPPool.create({
+    metadata: {name: 'p', labels: {b: '1', B: '2', a: '3'}},
+    spec: {cidr: '10.0.0.0/16'},
+  });
+  t.match(IPPool.encode(labelled), '"labels":{"B":"2","a":"3","b":"1"}', 'maps are sorted by their bytes');
   t.equal(IPPool.create({Metadata: {NAME: 'p'}, spec: {CIDR: '10.0.0.0/16'}}).spec.cidr, '10.0.0.0/16');
   t.throws(() => IPPool.create({metadata: {name: 'p'}, spec: {cidr: '10.0.0.0/16', CIDR: '10.0.0.0/16'}}), {
     message: /spec\.CIDR = "10\.0\.0\.0\/16": is given twice/,

@@ -65,6 +65,8 @@ void t.test('length and depth are limited, rows of ! are not', async (t) => {
   t.equal(parseSelector(nested(256)).canonical, 'has(a)');
   t.ok(isRefused(nested(257)));
   t.ok(isRefused('('.repeat(65_000)));
+  const side = Array.from({length: 300}, () => '(has(a))').join(' && ');
+  t.equal(parseSelector(side).matches(new Map([['a', '']])), true, 'parentheses beside each other are not deep');
   t.ok(isRefused(`a == "${'x'.repeat(65_536)}"`));
   t.equal(parseSelector(`${'!'.repeat(60_001)}has(a)`).canonical, '!has(a)');
   const notNested = `${'!('.repeat(256)}has(a)${')'.repeat(256)}`;
