@@ -10,7 +10,7 @@ import type {Intent} from './intent.ts';
 /** An intent about an object. */
 export type ObjectIntent = Exclude<Intent, {kind: 'flush'}>;
 
-/** What is referred to, before what refers to it: an endpoint needs its routes' devices, a route its VTEP, a VTEP our end. */
+/** What is referred to, before what refers to it: a route needs its VTEP, a VTEP our own end, all of them the settings. */
 const ORDER: readonly ObjectIntent['kind'][] = [
   'config',
   'encapsulation',
@@ -54,7 +54,8 @@ export class EventSequencer {
     for (const [key, intent] of this.#pending[kind]) {
       if (isRemoval(intent)) continue;
       this.#pending[kind].delete(key);
-      if (isDeepStrictEqual(intent, this.#sent[kind].get(key))) continue;
+      const sent = this.#sent[kind].get(key);
+      if (sent !== undefined && isDeepStrictEqual(intent, sent)) continue;
       this.#sent[kind].set(key, intent);
       batch.push(intent);
     }

@@ -10,6 +10,7 @@
  * that order, and a delivery is placed among them. A delivery that nobody expected is later than every write that has
  * returned, and what arrives while a write is under way is placed when the write returns. Where others changed the object
  * twice just before our write, the first of these changes may show for a moment: it heals with the next delivery.
+ *
  * Known limit: a deletion carries no revision that its author knows, so one absence looks like another. An object that
  * we create and somebody else deletes before the watch has told of either may stay in our view; the next change, or the
  * next complete snapshot (`snapshotBegins`, `snapshotEnds`), corrects that.

@@ -99,7 +99,7 @@ export function workload(
   );
 }
 
-/** One intent as one line; undefined for the end of a batch. */
+/** One intent as one line. */
 export function describe(intent: Intent): string {
   switch (intent.kind) {
     case 'config':

@@ -75,6 +75,9 @@ void t.test('a change costs what it touches', async (t) => {
   cluster.cost(blockRecord(50, {1: 'node10', 2: 'node12', 3: 'node12'}));
   t.equal(cluster.cost(nodeRecord(11)).resolved, BLOCKS_PER_NODE + 1, 'what is no longer its own is not touched');
 
+  cluster.cost(pool('six', 'fd00:64::/48'), block('fd00:64::40/122', 'node12'));
+  t.equal(cluster.cost(nodeRecord(12, '192.168.7.8/24')).resolved, BLOCKS_PER_NODE + 1 + 2, 'not the other family');
+
   t.equal(cluster.cost(pool('three', '10.72.0.0/14', {vxlanMode: 'Always'})).resolved, 0, 'a pool without blocks');
   t.equal(cluster.cost(pool('one', '10.64.0.0/14', {vxlanMode: 'CrossSubnet', natOutgoing: true})).resolved, 0);
   t.equal(

@@ -304,6 +304,7 @@ export const STATES: readonly State[] = [
         {nodeSelector: "rack == 'a'", vxlanVNI: 6001},
         at('2024-02-01T00:00:00Z'),
       ),
+      resource('FelixConfiguration', 'olde', {nodeSelector: 'all()', vxlanVNI: 6004}, at('2024-01-01T00:00:00Z')),
       resource('FelixConfiguration', 'old', {nodeSelector: "rack == 'a'", vxlanVNI: 6000}, at('2024-01-01T00:00:00Z')),
       resource('FelixConfiguration', 'aged', {nodeSelector: "rack == 'b'", vxlanVNI: 6002}, at('2023-01-01T00:00:00Z')),
       resource('FelixConfiguration', 'broken', {nodeSelector: 'rack ==', vxlanVNI: 6003}, at('2022-01-01T00:00:00Z')),
