@@ -12,6 +12,7 @@
 import type {z} from 'zod';
 import {compareBytes} from '../lib/byte-order.ts';
 import {emptyObject, type JsonValue} from '../lib/exact-json.ts';
+import {isPlainObject} from './plain-object.ts';
 import {
   type Field,
   isEmptyValue,
@@ -244,12 +245,6 @@ function zeroOf(shape: Shape): unknown {
       if (shape.accepts.includes('string')) return '';
       return shape.accepts.includes('boolean') ? false : 0;
   }
-}
-
-export function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || prototype === Object.prototype;
 }
 
 const joinPath = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`);

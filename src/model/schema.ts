@@ -13,6 +13,7 @@
  *   kept(...)               the two above also when empty
  */
 import {z} from 'zod';
+import {isPlainObject} from './plain-object.ts';
 
 export type Shape = ObjectShape | ListShape | MapShape | LeafShape | AnyShape;
 
@@ -132,7 +133,7 @@ export function isEmptyValue({shape, presence}: Field, value: unknown): boolean 
     case 'list':
       return Array.isArray(value) && value.length === 0;
     case 'map':
-      return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+      return isPlainObject(value) && Object.keys(value).length === 0;
     case 'leaf':
       if (value === '') return shape.accepts.includes('string');
       if (presence !== 'default') return false;

@@ -188,6 +188,13 @@ void t.test('input: every violation is named at once; fields match in any case',
   t.throws(() => IPPool.create({metadata: {name: 'p'}, spec: {cidr: '10.0.0.0/16', CIDR: '10.0.0.0/16'}}), {
     message: /spec\.CIDR = "10\.0\.0\.0\/16": is given twice/,
   });
+  for (const odd of [[], '', 0, false, new Date(), new Map()])
+    t.throws(() => IPPool.create({metadata: {name: 'p', labels: odd}, spec: {cidr: '10.0.0.0/16'}}), {
+      message: /metadata\.labels = .*: must be an object/,
+    });
+  t.throws(() => IPPool.create({metadata: {name: 'p'}, spec: {cidr: '10.0.0.0/16', nodeSelector: []}}), {
+    message: /spec\.nodeSelector = a list of 0: must be a string/,
+  });
   t.throws(() => IPPool.create('text'), {message: 'IPPool: value = "text": must be an object'});
   t.throws(() => IPPool.create({apiVersion: 'v1', metadata: {name: 'p'}, spec: {cidr: '10.0.0.0/16'}}), {
     message: /apiVersion = "v1": must be projectcalico.org\/v3/,
