@@ -22,11 +22,14 @@ import {
 import type {Parsed} from '../model/felix-syntax.ts';
 import type {DatastoreConfigLayer} from './calc/intent.ts';
 
-/** Where a parameter can be set. `override`: what this kernel cannot do, decided by ourselves. */
-export type ConfigSource = DatastoreConfigLayer | 'file' | 'environment' | 'override';
+/**
+ * Where a parameter can be set. `override`: what this kernel cannot do; `fallback`: what this agent does where nobody
+ * says otherwise; both decided by ourselves.
+ */
+export type ConfigSource = DatastoreConfigLayer | 'fallback' | 'file' | 'environment' | 'override';
 
 /** Highest priority first. */
-const SOURCES: readonly ConfigSource[] = ['override', 'environment', 'file', 'node', 'selector', 'global'];
+const SOURCES: readonly ConfigSource[] = ['override', 'environment', 'file', 'node', 'selector', 'global', 'fallback'];
 const FROM_DATASTORE: ReadonlySet<ConfigSource> = new Set<ConfigSource>(['global', 'selector', 'node']);
 
 /** Raw texts by parameter: only those that are set, known, and allowed from the source. */

@@ -148,6 +148,8 @@ function loadConfig(log: Logger): Config {
   const config = new Config({log: log.child({module: 'config'})});
   if (existsSync(FELIX_CONFIG_FILE)) config.setLayer('file', parseConfigFile(readFileSync(FELIX_CONFIG_FILE, 'utf8')));
   config.setLayer('environment', environmentLayer(env));
+  // There is no BIRD beside us yet: plain routes between nodes are Felix's unless somebody says otherwise.
+  config.setLayer('fallback', new Map([['ProgramClusterRoutes', 'Enabled']]));
   return config;
 }
 
