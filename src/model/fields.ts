@@ -44,9 +44,6 @@ export const interfaceAddress = (family: Family): z.ZodString =>
     `must be an IPv${family} address with its prefix length`,
   );
 
-/** An address, or a network whose host bits are zero. */
-export const network = (): z.ZodString => textThat(isMasked, 'must be an IP address or a strictly masked CIDR');
-
 /** True when no host bit is set. Other spellings of the same network (`fd00:0::/64`) are fine. */
 export function isMasked(text: string): boolean {
   const address = parseIpWithPrefix(text);
@@ -121,7 +118,7 @@ export const portProtocol = (): z.ZodType<string | number> =>
   );
 
 /** A number, or text; a number in quotes becomes a number. */
-export function unquoteNumber(value: string | number): string | number {
+function unquoteNumber(value: string | number): string | number {
   return typeof value === 'string' && /^[0-9]{1,10}$/.test(value) ? Number(value) : value;
 }
 
