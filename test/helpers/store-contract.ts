@@ -43,24 +43,25 @@ interface Stores {
 
 const MEBIBYTE = 1024 * 1024;
 
+// biome-ignore format: a table
 /** Names in a folder that sort, match or encode differently than one might think. */
 const ODD_NAMES = [
   'a', 'a/', 'a/b', 'a-b', 'a_b', 'a%b', 'a%', 'a%25', 'a.b', 'a0', 'aa', 'ab', 'A', 'B/b', 'b', 'b-/x', 'b/x', 'b0',
   '__proto__', 'constructor', 'toString', '10', '9', ' ', "'", '"', '\\', '*', '?', '[a]', 'line\nbreak', 'nul\u0000l',
   '\u007f', '\u0080', 'é', 'e\u0301', 'ÿ', 'ý', '\ud7ff', '\ue000', '\ufffd', '\uffff', '😀', '😀a', '😁', '\u{10ffff}',
   '\u{10ffff}a', '名前', '名',
-]; // biome-ignore format: a table
+];
 
 /** Runs the suite as sub-tests of `t`. */
 export async function storeContract(t: Test, subject: StoreSubject): Promise<void> {
   await t.test(`${subject.name}: the contract of a store`, async (suite) => {
     const {own, other} = await subject.open(suite);
-    // Run leaves a number of its own in the keys: a datastore that outlives the suite is not emptied for it.
+    suite.teardown(() => own.close());
+    // Every run has keys of its own: a datastore that outlives the suite is not emptied for it.
     const run = Date.now().toString(36);
     for (const [index, [name, test]] of Object.entries(CASES).entries()) {
       await suite.test(name, (child) => test(child, {own, other, subject, folder: `/contract/${run}-${index}/`}));
     }
-    await own.close();
   });
 }
 
@@ -494,6 +495,7 @@ const CASES: Readonly<Record<string, Case>> = {
 
   'close ends what waits and keeps what was written': async (t, {own, folder, subject}) => {
     const store = await subject.openAnother(t);
+    t.teardown(() => store.close());
     const watcher = await StoreWatcher.start(store, folder);
     const key = `${folder}a`;
     const commit = store.commit([{kind: 'create', key, value: '1'}]);
