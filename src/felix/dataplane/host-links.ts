@@ -69,6 +69,12 @@ export class HostLinks {
     return indexes && this.#byIndex.get(Math.min(...indexes));
   }
 
+  /** The link has an IPv4 address. */
+  hasIpv4Address(index: number): boolean {
+    for (const [ip, indexes] of this.#holders) if (!ip.includes(':') && indexes.has(index)) return true;
+    return false;
+  }
+
   /** Smallest MTU of the links that are up and match; undefined when none does. */
   smallestMtu(pattern: RegExp): number | undefined {
     let smallest: number | undefined;

@@ -2,7 +2,8 @@
  * Every kind of kernel object with its stage, and what the kernel's news mean for them.
  *
  * Some news concern more than their own object: a link that goes down loses its routes (those of IPv4 without a word)
- * and its neighbours; a link that goes away, or is made again under the same name, loses everything.
+ * and its neighbours; a link that goes away, or is made again under the same name, loses everything; an address that
+ * goes takes routes with it.
  */
 import type {Clock} from '../../lib/clock.ts';
 import type {Driver} from '../../lib/driver.ts';
@@ -30,7 +31,14 @@ import {
   sysctlKey,
 } from './entries.ts';
 import {Gate, type OnLink} from './gate.ts';
-import {HostLinks, type HostSnapshot, isAnotherLink, type LinkChange, wentDown} from './host-links.ts';
+import {
+  type HostAddress,
+  HostLinks,
+  type HostSnapshot,
+  isAnotherLink,
+  type LinkChange,
+  wentDown,
+} from './host-links.ts';
 import type {KernelNews} from './kernel-view.ts';
 import {RouteClaims} from './route-claims.ts';
 import {RouteGrace} from './route-grace.ts';
@@ -144,7 +152,7 @@ export class KernelState {
         this.tunnels.observe(news.key, news.entry);
         return [];
       case 'address':
-        if (news.isGone) this.hostLinks.deleteAddress(news.address);
+        if (news.isGone) this.#dropAddress(news.address);
         else this.hostLinks.addAddress(news.address);
         if (news.entry !== undefined)
           this.addresses.observe(addressKey(news.entry), news.isGone ? undefined : news.entry);
@@ -162,6 +170,19 @@ export class KernelState {
         this.#takeSysctl(news.path, news.value);
         return [];
     }
+  }
+
+  /**
+   * With an IPv4 address the kernel drops, without a word, the routes that have it as their source; with the last one of
+   * a link, all IPv4 routes through that link.
+   */
+  #dropAddress(address: HostAddress): void {
+    this.hostLinks.deleteAddress(address);
+    if (address.ip.includes(':')) return;
+    const link = this.hostLinks.nameOf(address.linkIndex);
+    const isLast = !this.hostLinks.hasIpv4Address(address.linkIndex);
+    for (const [key, {link: via, source}] of this.routes4.tracker.actual)
+      if (source === address.ip || (isLast && via !== undefined && via === link)) this.routes4.observe(key, undefined);
   }
 
   #takeSysctl(path: string, value: string): void {
