@@ -253,6 +253,10 @@ static bool take_output(int *fd, struct buffer *into) {
   return true;
 }
 
+static size_t kept(const struct buffer *stream) {
+  return stream->size < MAX_DELEGATE_OUTPUT ? stream->size : MAX_DELEGATE_OUTPUT;
+}
+
 static void check_exit(struct child *child) {
   struct signalfd_siginfo ignored;
   int status;
@@ -319,6 +323,7 @@ static void run_program(struct child *child, struct order *order, struct buffer 
 bool run_delegate(const struct buffer *payload, struct buffer *report, int64_t deadline, struct failure *failure) {
   struct order order = {0};
   struct child child = {.input = -1, .output = -1, .errors = -1, .signals = -1};
+  /* One more byte tells "full" from "too long". */
   struct buffer output = {.limit = MAX_DELEGATE_OUTPUT + 1}, errors = {.limit = MAX_DELEGATE_OUTPUT + 1};
   bool valid = read_order(payload, &order), complete = false;
   if (valid) {
@@ -327,8 +332,8 @@ bool run_delegate(const struct buffer *payload, struct buffer *report, int64_t d
     *report = (struct buffer){.limit = MAX_PAYLOAD};
     complete = buffer_append_number(report, FIELD_OUTCOME, child.outcome) &&
                buffer_append_number(report, FIELD_CODE, child.code) &&
-               buffer_append_field(report, FIELD_STDOUT, output.data, output.size) &&
-               buffer_append_field(report, FIELD_STDERR, errors.data, errors.size);
+               buffer_append_field(report, FIELD_STDOUT, output.data, kept(&output)) &&
+               buffer_append_field(report, FIELD_STDERR, errors.data, kept(&errors));
   }
   for (int i = 0; i < order.variable_count; i++) free(order.variables[i]);
   buffer_free(&output);

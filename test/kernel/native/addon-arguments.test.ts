@@ -37,7 +37,7 @@ const nonsense: readonly unknown[] = [
   new Proxy({}, {}),
 ];
 
-t.test('nonsense in every place', async (t) => {
+void t.test('nonsense in every place', async (t) => {
   const socket = addon.openNetlink({protocol: 0, netnsFd: namespace.fd});
   const refused = (what: string, operation: () => unknown): void => {
     t.throws(operation, TypeError, what);
@@ -83,7 +83,7 @@ t.test('nonsense in every place', async (t) => {
   socket.close();
 });
 
-t.test('batches that are none', async (t) => {
+void t.test('batches that are none', async (t) => {
   const socket = addon.openNetlink({protocol: 0, netnsFd: namespace.fd});
   const good = netlink.dumpLinks(1);
   const changed = (at: number, value: number): Buffer => {
@@ -117,7 +117,7 @@ t.test('batches that are none', async (t) => {
   socket.close();
 });
 
-t.test('methods only work on their own objects', async (t) => {
+void t.test('methods only work on their own objects', async (t) => {
   const socket = addon.openNetlink({protocol: 0, netnsFd: namespace.fd});
   for (const receiver of [{}, Object.create(socket) as object, addon, [], () => {}, null, 5]) {
     for (const name of ['transact', 'transactAsync', 'listen', 'close'] as const) {
@@ -127,7 +127,7 @@ t.test('methods only work on their own objects', async (t) => {
   socket.close();
 });
 
-t.test('exceptions of getters come through, and nothing was done', async (t) => {
+void t.test('exceptions of getters come through, and nothing was done', async (t) => {
   const thrown = new RangeError('from the getter');
   const options = {
     get protocol(): number {
@@ -150,7 +150,7 @@ t.test('exceptions of getters come through, and nothing was done', async (t) => 
   t.same(addon.readSysctls(namespace.fd, ['net/ipv4/ip_forward']), ['0']);
 });
 
-t.test('what is no network namespace', async (t) => {
+void t.test('what is no network namespace', async (t) => {
   t.equal(addon.networkNamespace(namespace.fd)?.inode, addon.networkNamespace(openSync(namespace.path, 'r'))?.inode);
   t.not(addon.networkNamespace(namespace.fd)?.inode, addon.networkNamespace(openSync('/proc/self/ns/net', 'r'))?.inode);
   const others = {

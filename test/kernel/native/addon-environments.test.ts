@@ -23,7 +23,7 @@ const orders = (end: Orders['end'], netnsFd = namespace.fd): Orders => ({
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
 const startWorker = (end: Orders['end']): Worker => new Worker(script, {workerData: orders(end), execArgv: []});
 
-t.test('workers that return, exit, throw or are terminated', async (t) => {
+void t.test('workers that return, exit, throw or are terminated', async (t) => {
   const first = startWorker('return');
   await once(first, 'exit');
   const before = openDescriptors();
@@ -41,7 +41,7 @@ t.test('workers that return, exit, throw or are terminated', async (t) => {
   t.equal(openDescriptors(), before);
 });
 
-t.test('several workers at once, each with its own sockets', async (t) => {
+void t.test('several workers at once, each with its own sockets', async (t) => {
   const workers = Array.from({length: 4}, () => startWorker('wait'));
   await Promise.all(workers.map((worker) => once(worker, 'message')));
   const socket = addon.openNetlink({protocol: 0, netnsFd: namespace.fd});
@@ -51,7 +51,7 @@ t.test('several workers at once, each with its own sockets', async (t) => {
   socket.close();
 });
 
-t.test('processes that exit, return or throw', async (t) => {
+void t.test('processes that exit, return or throw', async (t) => {
   const run = promisify(execFile);
   const program = (end: Orders['end']): Promise<unknown> => {
     const text = JSON.stringify({...orders(end), netnsFd: 9});

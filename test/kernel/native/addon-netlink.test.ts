@@ -22,7 +22,7 @@ const throwsSystemError = (operation: () => unknown): boolean => {
 };
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
 
-t.test('sockets of two namespaces live side by side, and the process stays in its own', async (t) => {
+void t.test('sockets of two namespaces live side by side, and the process stays in its own', async (t) => {
   left.ip('link add ct-a type veth peer name ct-b');
   const own = addon.openNetlink({protocol: 0});
   const [one, two] = [open(), addon.openNetlink({protocol: 0, netnsFd: right.fd})];
@@ -35,7 +35,7 @@ t.test('sockets of two namespaces live side by side, and the process stays in it
   for (const socket of [own, one, two]) socket.close();
 });
 
-t.test('every message of a batch has its own answer, with the explanation of the kernel', async (t) => {
+void t.test('every message of a batch has its own answer, with the explanation of the kernel', async (t) => {
   const socket = open();
   const batch = Buffer.concat([netlink.addRoute(1, 1), netlink.addRoute(2, 1), netlink.addRoute(3, 2)]);
   t.same(
@@ -53,7 +53,7 @@ t.test('every message of a batch has its own answer, with the explanation of the
   socket.close();
 });
 
-t.test('a batch larger than the buffers loses no answer', async (t) => {
+void t.test('a batch larger than the buffers loses no answer', async (t) => {
   const count = 20_000;
   const writes = addon.counters().netlinkWrites;
   const adds = Buffer.concat(Array.from({length: count}, (_, i) => netlink.addRoute(i + 1, i)));
@@ -71,7 +71,7 @@ t.test('a batch larger than the buffers loses no answer', async (t) => {
   socket.close();
 });
 
-t.test('an nf_tables batch is one piece; lost answers are said to be lost', async (t) => {
+void t.test('an nf_tables batch is one piece; lost answers are said to be lost', async (t) => {
   const family = Buffer.from([1, 0, 0, 10]);
   const begin = netlink.message(16, 1, 1, Buffer.from([0, 0, 0, 10]));
   const end = netlink.message(17, 1, 9_999, Buffer.from([0, 0, 0, 10]));
@@ -96,7 +96,7 @@ t.test('an nf_tables batch is one piece; lost answers are said to be lost', asyn
   small.close();
 });
 
-t.test('a monitor hears of changes, and of those it has missed', async (t) => {
+void t.test('a monitor hears of changes, and of those it has missed', async (t) => {
   const socket = open();
   const monitor = open({groups: [7], receiveBuffer: 4096});
   const heard: {count: number; lost: boolean}[] = [];
@@ -129,7 +129,7 @@ t.test('a monitor hears of changes, and of those it has missed', async (t) => {
   socket.close();
 });
 
-t.test('a dump that the kernel calls interrupted can be seen', async (t) => {
+void t.test('a dump that the kernel calls interrupted can be seen', async (t) => {
   const names = Array.from({length: 60}, (_, i) => `ct-i${i}`);
   left.ip(...names.map((name) => `link add ${name} type veth peer name ${name}p`));
   const [reader, writer] = [open(), open()];
@@ -153,7 +153,7 @@ t.test('a dump that the kernel calls interrupted can be seen', async (t) => {
   writer.close();
 });
 
-t.test('requests of one socket keep their order and are never on two threads', async (t) => {
+void t.test('requests of one socket keep their order and are never on two threads', async (t) => {
   const socket = open();
   const order: number[] = [];
   const pending = Array.from({length: 50}, (_, i) =>
@@ -174,7 +174,7 @@ t.test('requests of one socket keep their order and are never on two threads', a
   socket.close();
 });
 
-t.test('the batch of transactAsync is a copy', async (t) => {
+void t.test('the batch of transactAsync is a copy', async (t) => {
   const socket = open();
   const batch = netlink.addRoute(1, 7);
   const reply = socket.transactAsync(batch);
@@ -184,7 +184,7 @@ t.test('the batch of transactAsync is a copy', async (t) => {
   socket.close();
 });
 
-t.test('only the kernel is believed', async (t) => {
+void t.test('only the kernel is believed', async (t) => {
   const socket = open();
   execFileSync('ip', ['netns', 'exec', left.name, peerProgram(), 'forge', String(socket.portId), '3'], {
     env: cleanEnvironment(),
@@ -195,7 +195,7 @@ t.test('only the kernel is believed', async (t) => {
   socket.close();
 });
 
-t.test('close in any order, twice, with work pending', async (t) => {
+void t.test('close in any order, twice, with work pending', async (t) => {
   const before = openDescriptors();
   const busy = open();
   const pending = [1, 2, 3].map((i) => busy.transactAsync(netlink.dumpLinks(i)));
@@ -225,7 +225,7 @@ t.test('close in any order, twice, with work pending', async (t) => {
   t.equal(openDescriptors(), before);
 });
 
-t.test('thousands of operations leave no descriptor behind', async (t) => {
+void t.test('thousands of operations leave no descriptor behind', async (t) => {
   const before = openDescriptors();
   for (let i = 0; i < 2000; i++) {
     const socket = open(i % 2 === 0 ? {groups: [1]} : {});

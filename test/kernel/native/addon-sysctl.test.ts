@@ -7,7 +7,7 @@ t.teardown(removeAll);
 const namespace = makeNamespace();
 const {ENOENT, EACCES, EINVAL} = constants.errno;
 
-t.test('values are of the namespace, and the process is back in its own', async (t) => {
+void t.test('values are of the namespace, and the process is back in its own', async (t) => {
   const path = 'net/ipv4/ip_forward';
   const own = addon.readSysctls(undefined, [path]);
   const writes = addon.counters().sysctlWrites;
@@ -19,7 +19,7 @@ t.test('values are of the namespace, and the process is back in its own', async 
   t.equal(addon.counters().sysctlWrites, writes + 2);
 });
 
-t.test('interfaces whose names have dots', async (t) => {
+void t.test('interfaces whose names have dots', async (t) => {
   namespace.ip('link add ct.1 type veth peer name ct..2');
   const paths = ['net/ipv4/conf/ct.1/proxy_arp', 'net/ipv6/conf/ct..2/forwarding'];
   t.same(addon.readSysctls(namespace.fd, paths), ['0', '0']);
@@ -28,7 +28,7 @@ t.test('interfaces whose names have dots', async (t) => {
   t.same(addon.readSysctls(namespace.fd, paths), ['1', '1']);
 });
 
-t.test('a failing entry does not stop the others', async (t) => {
+void t.test('a failing entry does not stop the others', async (t) => {
   const good = 'net/ipv4/conf/all/rp_filter';
   const paths = ['net/ipv4/conf/gone/rp_filter', good, 'net/ipv4'];
   t.match(addon.readSysctls(namespace.fd, paths), [-ENOENT, '0', Number]);
@@ -44,7 +44,7 @@ t.test('a failing entry does not stop the others', async (t) => {
   t.ok([-EACCES, -ENOENT].includes(Number(addon.readSysctls(namespace.fd, ['net/ipv4/route/flush'])[0])));
 });
 
-t.test('no path leads out of /proc/sys/net', async (t) => {
+void t.test('no path leads out of /proc/sys/net', async (t) => {
   const paths = [
     'kernel/ostype',
     '/net/ipv4/ip_forward',

@@ -59,7 +59,7 @@ const pair = async (server: Server): Promise<[UnixConnection, Socket]> => {
   return [await server.next(), client];
 };
 
-t.test('the file has its mode from the first moment, whatever the umask', async (t) => {
+void t.test('the file has its mode from the first moment, whatever the umask', async (t) => {
   const before = process.umask(0);
   for (const mode of [0o600, 0o660, 0o666, 0o000]) {
     const path = newPath();
@@ -74,7 +74,7 @@ t.test('the file has its mode from the first moment, whatever the umask', async 
   t.throws(() => addon.listenUnix(`/${'x'.repeat(107)}`, options, () => {}), TypeError);
 });
 
-t.test('credentials, data both ways, the end', async (t) => {
+void t.test('credentials, data both ways, the end', async (t) => {
   const server = new Server();
   const [connection, client] = await pair(server);
   t.same(connection.credentials, {pid: process.pid, uid: process.getuid?.(), gid: process.getgid?.()});
@@ -98,7 +98,7 @@ t.test('credentials, data both ways, the end', async (t) => {
   server.listener.close();
 });
 
-t.test('descriptors arrive, close-on-exec, and no more than allowed', async (t) => {
+void t.test('descriptors arrive, close-on-exec, and no more than allowed', async (t) => {
   const server = new Server();
   const before = openDescriptors();
   for (const [sent, received] of [
@@ -139,7 +139,7 @@ t.test('descriptors arrive, close-on-exec, and no more than allowed', async (t) 
   server.listener.close();
 });
 
-t.test('a peer that does not read holds up the writer, in order and without loss', async (t) => {
+void t.test('a peer that does not read holds up the writer, in order and without loss', async (t) => {
   const server = new Server();
   const [connection, client] = await pair(server);
   client.pause();
@@ -171,7 +171,7 @@ t.test('a peer that does not read holds up the writer, in order and without loss
   server.listener.close();
 });
 
-t.test('a peer that is gone', async (t) => {
+void t.test('a peer that is gone', async (t) => {
   const server = new Server();
   const [connection, client] = await pair(server);
   const waiting = connection.write(new Uint8Array(4 << 20));
@@ -184,7 +184,7 @@ t.test('a peer that is gone', async (t) => {
   server.listener.close();
 });
 
-t.test('close inside every callback', async (t) => {
+void t.test('close inside every callback', async (t) => {
   const before = openDescriptors();
   const path = newPath();
   const ended = new Promise<void>((resolve) => {
@@ -202,7 +202,7 @@ t.test('close inside every callback', async (t) => {
   t.equal(openDescriptors(), before);
 });
 
-t.test('large input comes in bounded pieces', async (t) => {
+void t.test('large input comes in bounded pieces', async (t) => {
   const server = new Server();
   const [connection, client] = await pair(server);
   let total = 0;
@@ -225,7 +225,7 @@ t.test('large input comes in bounded pieces', async (t) => {
   server.listener.close();
 });
 
-t.test('thousands of connections leave no descriptor behind', async (t) => {
+void t.test('thousands of connections leave no descriptor behind', async (t) => {
   const server = new Server();
   const before = openDescriptors();
   for (let i = 0; i < 1000; i++) {
@@ -241,7 +241,7 @@ t.test('thousands of connections leave no descriptor behind', async (t) => {
   server.listener.close();
 });
 
-t.test(
+void t.test(
   'a connection that nobody refers to closes itself',
   {skip: sanitized && 'needs a collector at full speed'},
   async (t) => {
@@ -258,7 +258,7 @@ t.test(
   },
 );
 
-t.test('without free descriptors a peer is turned away at once, and later ones are served', async (t) => {
+void t.test('without free descriptors a peer is turned away at once, and later ones are served', async (t) => {
   const program = `
     import {openSync, closeSync} from 'node:fs';
     const {addon} = await import(${JSON.stringify(new URL('support/builds.ts', import.meta.url).href)});
