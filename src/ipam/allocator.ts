@@ -36,7 +36,7 @@ export class Allocator {
   }
 
   /** Addresses for a node; each family says what it came short of, and why. */
-  autoAssign(node: string, request: AssignRequest, call: CallOptions = {}): Promise<AssignResult> {
+  async autoAssign(node: string, request: AssignRequest, call: CallOptions = {}): Promise<AssignResult> {
     return this.#assign(nodeHolder(requireHost(node)), request, call);
   }
 
@@ -51,7 +51,7 @@ export class Allocator {
   }
 
   /** One given address. Throws E_IPAM_NOT_IN_POOL, E_IPAM_TAKEN or E_IPAM_STRICT. */
-  assignIp(node: string, request: ExactAssignRequest, call: CallOptions = {}): Promise<Allocation> {
+  async assignIp(node: string, request: ExactAssignRequest, call: CallOptions = {}): Promise<Allocation> {
     return this.#sessions.run(ask(planExact(nodeHolder(requireHost(node)), request)), node, call);
   }
 

@@ -39,7 +39,7 @@ export class BlockClaims {
   }
 
   /** Makes sure that `node` holds a block with a free address for workloads; resolves to its CIDR. */
-  ensureBlock(
+  async ensureBlock(
     node: string,
     family: Family,
     options: {readonly pools?: readonly string[] | undefined} = {},

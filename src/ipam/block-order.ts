@@ -44,8 +44,7 @@ export class BlockOrder {
         yield cidr;
         step += 1n;
       } else {
-        const end = this.#indexAfter(covering);
-        step += (end < this.#count ? end : this.#count) - index;
+        step += lesser(this.#indexAfter(covering), this.#count) - index;
       }
     }
   }
@@ -65,6 +64,11 @@ export class BlockOrder {
     return (end - this.#base) >> this.#shift;
   }
 }
+
+const lesser = (a: bigint, b: bigint): bigint => {
+  if (a < b) return a;
+  return b;
+};
 
 function toBigInt(ip: Ip): bigint {
   let value = 0n;

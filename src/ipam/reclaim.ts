@@ -15,7 +15,7 @@ import {createBreather} from '../lib/yielding.ts';
 import {type Block, type BlockAttributes, decodeBlock} from '../model/ipam-records.ts';
 import {BLOCKS_PREFIX} from '../model/keys.ts';
 import {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
-import {TUNNEL_TYPES, tunnelHandleId, WINDOWS_RESERVED_HANDLE} from '../model/names.ts';
+import {parseWorkloadEndpointName, TUNNEL_TYPES, tunnelHandleId, WINDOWS_RESERVED_HANDLE} from '../model/names.ts';
 import type {Allocator} from './allocator.ts';
 import {type Allocation, allocationsAt, occupancyOf} from './block.ts';
 
@@ -74,15 +74,20 @@ export async function reclaim(
   return result;
 }
 
-/** Containers that have a WorkloadEndpoint on this node: their addresses are in use. */
+/**
+ * Containers that have a WorkloadEndpoint on this node: their addresses are in use. Rejects when an endpoint that may be
+ * this node's cannot be read: then nothing is proven.
+ */
 export async function endpointContainerIds(
-  dependencies: {readonly store: Store; readonly log: Logger},
+  store: Store,
   node: string,
   call: CallOptions = {},
 ): Promise<ReadonlySet<string>> {
-  const {entries} = await dependencies.store.list(WorkloadEndpoint.prefix(), call);
+  const {entries} = await store.list(WorkloadEndpoint.prefix(), call);
   const ids = new Set<string>();
   for (const {key, value} of entries) {
+    const name = parseWorkloadEndpointName(key.slice(key.lastIndexOf('/') + 1));
+    if (name !== undefined && name.node !== node) continue;
     const {spec} = WorkloadEndpoint.decode(value, key);
     if (spec.node === node && spec.containerID !== undefined) ids.add(spec.containerID);
   }
