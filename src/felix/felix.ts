@@ -26,6 +26,7 @@ import type {Config} from './config.ts';
 import {DATA_PLANE_PARAMETERS, dataPlaneSettings} from './data-plane-settings.ts';
 import {DataPlane, type RunSummary} from './dataplane/data-plane.ts';
 import type {EndpointStatus} from './dataplane/endpoint-report.ts';
+import {renderHostSysctls} from './dataplane/render-host.ts';
 import type {RulesStep} from './dataplane/rules-step.ts';
 import {type DataPlaneSettings, isWorkloadInterface} from './dataplane/settings.ts';
 import {FileDriver} from './drivers/files/file-driver.ts';
@@ -87,6 +88,7 @@ export class Felix {
   readonly #dataPlane: DataPlane;
   readonly #pacer: Pacer;
   #settings: DataPlaneSettings;
+  readonly #routeProtocols = new Set<number>();
   #isStarted = false;
   #isStopped = false;
   #isCalculating = false;
@@ -104,6 +106,7 @@ export class Felix {
     this.#health = health;
     this.#config = config;
     this.#settings = dataPlaneSettings(config);
+    this.#routeProtocols.add(this.#settings.deviceRouteProtocol);
     this.#calc = new CalcGraph(options, {log, onChange: () => this.#onCalcChange()});
     this.#kernel = openKernel(options, {clock, addon: dependencies.addon, ownership: this.#ownership()});
     const {mtuFolder} = options;
@@ -203,7 +206,8 @@ export class Felix {
     return {
       isWorkloadInterface: (link: string) => isWorkloadInterface(this.#settings, link),
       isClaimed: (link: string) => this.#dataPlane.isClaimed(link),
-      deviceRouteProtocol: () => this.#settings.deviceRouteProtocol,
+      hostSettings: () => renderHostSysctls(this.#settings).map(({path}) => path),
+      deviceRouteProtocols: () => this.#routeProtocols,
       removesExternalRoutes: () => this.#settings.removesExternalRoutes,
       holdsBack: (link: string, index: number) => this.#dataPlane.state.grace.holds(link, index),
     };
@@ -262,6 +266,7 @@ export class Felix {
 
   #configure(): void {
     this.#settings = dataPlaneSettings(this.#config);
+    this.#routeProtocols.add(this.#settings.deviceRouteProtocol);
     this.#dataPlane.configure(this.#settings);
   }
 

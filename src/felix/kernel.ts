@@ -11,7 +11,6 @@ import {RouteSocket} from '../netlink/route-socket.ts';
 import {Sysctls} from '../netlink/sysctls.ts';
 import type {DataPlaneDrivers} from './dataplane/kernel-state.ts';
 import type {HostReader, KernelMonitor} from './dataplane/kernel-view.ts';
-import {HOST_SYSCTL_PATHS} from './dataplane/render-host.ts';
 import {AddressDriver} from './drivers/addresses/address-driver.ts';
 import {FdbDriver} from './drivers/fdb/fdb-driver.ts';
 import {NetlinkHostReader} from './drivers/host/host-reader.ts';
@@ -50,7 +49,7 @@ export function openKernel({netnsFd}: KernelOptions, {addon, clock, ownership}: 
   const routeSocket = open();
   return {
     drivers: {
-      sysctls: new SysctlDriver({paths: HOST_SYSCTL_PATHS}, {sysctls}),
+      sysctls: new SysctlDriver({ownership, sysctls}),
       tunnels: new TunnelDriver({socket}),
       addresses: new AddressDriver({socket}),
       fdb: new FdbDriver({socket}),

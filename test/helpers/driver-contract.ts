@@ -235,7 +235,8 @@ function openBench(t: Test, {addon, netnsFd}: ContractKernel): Bench {
     ownership: {
       isWorkloadInterface: (link) => link.startsWith('cali'),
       isClaimed: () => true,
-      deviceRouteProtocol: () => 3,
+      hostSettings: () => [],
+      deviceRouteProtocols: () => new Set([3]),
       removesExternalRoutes: () => true,
       holdsBack: () => false,
     },

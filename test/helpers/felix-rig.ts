@@ -5,6 +5,7 @@
 
 import type {Intent} from '../../src/felix/calc/intent.ts';
 import {DataPlane, type DataPlaneListener, type RunSummary} from '../../src/felix/dataplane/data-plane.ts';
+import {renderHostSysctls} from '../../src/felix/dataplane/render-host.ts';
 import {noRules, type RulesStep} from '../../src/felix/dataplane/rules-step.ts';
 import {type DataPlaneSettings, DEFAULT_SETTINGS, isWorkloadInterface} from '../../src/felix/dataplane/settings.ts';
 import {type Kernel, openKernel} from '../../src/felix/kernel.ts';
@@ -27,6 +28,7 @@ export class FelixRig {
   readonly dataPlane: DataPlane;
   readonly runs: RunSummary[] = [];
   readonly #kernel: Kernel;
+  readonly #routeProtocols = new Set<number>();
   readonly #abort = new AbortController();
   #wanted = false;
   #wake: (() => void) | undefined;
@@ -38,7 +40,8 @@ export class FelixRig {
     const ownership = {
       isWorkloadInterface: (link: string) => isWorkloadInterface(this.settings, link),
       isClaimed: (link: string) => this.dataPlane.isClaimed(link),
-      deviceRouteProtocol: () => this.settings.deviceRouteProtocol,
+      hostSettings: () => renderHostSysctls(this.settings).map(({path}) => path),
+      deviceRouteProtocols: () => this.#routeProtocols.add(this.settings.deviceRouteProtocol),
       removesExternalRoutes: () => this.settings.removesExternalRoutes,
       holdsBack: (link: string, index: number) => this.dataPlane.state.grace.holds(link, index),
     };
@@ -74,6 +77,11 @@ export class FelixRig {
 
   accept(...intents: Intent[]): void {
     this.dataPlane.accept([...intents, {kind: 'flush', inSync: true}]);
+  }
+
+  configure(settings: DataPlaneSettings): void {
+    this.settings = settings;
+    this.dataPlane.configure(settings);
   }
 
   run(): Promise<'done' | 'retry'> {

@@ -2,13 +2,6 @@
 import type {Sysctl} from './entries.ts';
 import type {DataPlaneSettings} from './settings.ts';
 
-/** Every path `renderHostSysctls` may ever ask for: how the driver knows which settings are ours to keep. */
-export const HOST_SYSCTL_PATHS = [
-  'net/ipv4/ip_forward',
-  'net/ipv6/conf/all/forwarding',
-  'net/netfilter/nf_conntrack_acct',
-] as const;
-
 export function renderHostSysctls(
   settings: Pick<DataPlaneSettings, 'isForwardingWanted' | 'isIpv6Enabled'>,
 ): readonly Sysctl[] {

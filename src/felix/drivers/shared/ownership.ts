@@ -7,8 +7,10 @@ export interface Ownership {
   isWorkloadInterface(link: string): boolean;
   /** Something is wanted for that interface; the others are left as they are. */
   isClaimed(link: string): boolean;
-  /** DeviceRouteProtocol. */
-  deviceRouteProtocol(): number;
+  /** Paths of the settings of the whole host that we keep. */
+  hostSettings(): readonly string[];
+  /** DeviceRouteProtocol as it is and as it was since we started: what was written under an earlier one is ours too. */
+  deviceRouteProtocols(): ReadonlySet<number>;
   /** RemoveExternalRoutes. */
   removesExternalRoutes(): boolean;
   /** An unknown route on this workload interface is to be overlooked for now. */

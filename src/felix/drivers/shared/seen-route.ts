@@ -38,16 +38,12 @@ function isOurs({dst, oif, protocol}: Route, link: string | undefined, ownership
 }
 
 const isOursOnWorkload = (protocol: number, ownership: Ownership): boolean =>
-  ownership.removesExternalRoutes() ||
-  protocol === BOOT_ROUTE_PROTOCOL ||
-  protocol === ownership.deviceRouteProtocol() ||
-  isOwnProtocol(protocol, ownership);
+  ownership.removesExternalRoutes() || protocol === BOOT_ROUTE_PROTOCOL || isOwnProtocol(protocol, ownership);
 
 /** The number itself says that the route is ours. */
-function isOwnProtocol(protocol: number, ownership: Ownership): boolean {
-  const configured = ownership.deviceRouteProtocol();
-  return protocol === CALICO_ROUTE_PROTOCOL || (protocol === configured && configured !== BOOT_ROUTE_PROTOCOL);
-}
+const isOwnProtocol = (protocol: number, ownership: Ownership): boolean =>
+  protocol === CALICO_ROUTE_PROTOCOL ||
+  (protocol !== BOOT_ROUTE_PROTOCOL && ownership.deviceRouteProtocols().has(protocol));
 
 function entryOf(route: Route, link: string | undefined): RouteEntry {
   const {family, dst, table, metric, protocol, gateway, onlink, src, mtu, type} = route;

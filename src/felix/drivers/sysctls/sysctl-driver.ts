@@ -1,17 +1,18 @@
-/** Settings of the host as a whole, from a fixed list of paths. What is no longer wanted is left as it is. */
+/** Settings of the host as a whole. Which are ours is configuration; one that is no longer ours is left as it is. */
 import type {Changes, Driver} from '../../../lib/driver.ts';
 import type {Sysctls} from '../../../netlink/sysctls.ts';
 import {type Sysctl, type SysctlKey, sysctlKey} from '../../dataplane/entries.ts';
+import type {Ownership} from '../shared/ownership.ts';
 import {isWanted, readSettings, writeSettings} from '../shared/settings.ts';
 
 export class SysctlDriver implements Driver<SysctlKey, Sysctl> {
   readonly kind = 'sysctl';
-  readonly #paths: readonly string[];
   readonly #sysctls: Sysctls;
+  readonly #ownership: Pick<Ownership, 'hostSettings'>;
 
-  constructor(options: {readonly paths: readonly string[]}, dependencies: {readonly sysctls: Sysctls}) {
-    this.#paths = options.paths;
+  constructor(dependencies: {readonly sysctls: Sysctls; readonly ownership: Pick<Ownership, 'hostSettings'>}) {
     this.#sysctls = dependencies.sysctls;
+    this.#ownership = dependencies.ownership;
   }
 
   equal(desired: Sysctl, actual: Sysctl): boolean {
@@ -19,7 +20,7 @@ export class SysctlDriver implements Driver<SysctlKey, Sysctl> {
   }
 
   list(): Promise<Iterable<readonly [SysctlKey, Sysctl]>> {
-    const settings = readSettings(this.#sysctls, this.#paths);
+    const settings = readSettings(this.#sysctls, this.#ownership.hostSettings());
     return Promise.resolve(settings.map((setting) => [sysctlKey(setting.path), setting] as const));
   }
 
