@@ -26,6 +26,7 @@ export async function commitAtomically(draft: Draft): Promise<CommitOutcome> {
   if (operations.length === 0) return {kind: 'committed'};
   try {
     learnWritten(draft, operations, await draft.cache.store.commit(operations, draft.call));
+    for (const edit of draft.blocks.values()) rememberBlock(draft, edit);
     return {kind: 'committed'};
   } catch (error) {
     if (!learnConflict(draft, error)) throw error;
@@ -80,6 +81,11 @@ export function write(key: string, before: Entry | undefined, value: string): Op
 /** The claim with another state; what else somebody stored in it stays. */
 export function withState(before: Entry | undefined, state: Affinity['state']): Affinity {
   return {deleted: false, ...(before && affinityIn(before)), state};
+}
+
+/** After a block was written as planned: what it holds is known without decoding it. */
+export function rememberBlock(draft: Draft, {key, after}: BlockEdit): void {
+  if (after !== undefined) draft.cache.rememberBlock(key, nextVersion(after));
 }
 
 /** The cache learns what a commit wrote. */

@@ -62,6 +62,12 @@ export class EntryCache {
     return block;
   }
 
+  /** Spares decoding an entry that we have encoded ourselves. */
+  rememberBlock(key: string, block: Block): void {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) this.#decoded.set(entry, block);
+  }
+
   /** The key is now like this: from a commit of ours, or from the conflict of one. */
   learn(key: string, entry: Entry | undefined): void {
     const before = this.#entries.get(key);

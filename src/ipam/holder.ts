@@ -23,8 +23,13 @@ export function holderOf(affinity: string | undefined): BlockHolder | undefined 
 }
 
 /** A node name becomes part of keys: refuses one that would reach outside of its own. */
-export function requireHost(host: string): string {
-  if (host === '' || host.length > 253 || /[/\s\p{Cc}]/u.test(host))
-    throw new AgentError('E_INVALID_RESOURCE', 'the node name cannot be part of a key', {node: host.slice(0, 64)});
-  return host;
+export const requireHost = (host: string): string => requireKeyPart(host, 'node name', 253);
+
+/** The same for a handle. */
+export const requireHandleId = (handleId: string): string => requireKeyPart(handleId, 'handle', 512);
+
+function requireKeyPart(text: string, what: string, maxLength: number): string {
+  if (text === '' || text.length > maxLength || /[/\s\p{Cc}]/u.test(text))
+    throw new AgentError('E_INVALID_RESOURCE', `the ${what} cannot be part of a key`, {value: text.slice(0, 64)});
+  return text;
 }

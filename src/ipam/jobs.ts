@@ -6,7 +6,7 @@ import {type Family, formatIp, requireIp} from '../lib/cidr.ts';
 import {AgentError} from '../lib/errors.ts';
 import type {Allocation, Owner} from './block.ts';
 import type {Draft} from './draft.ts';
-import type {BlockHolder} from './holder.ts';
+import {type BlockHolder, requireHandleId} from './holder.ts';
 import {isStray, type PlanningServices, planAutoAssign, planExactAssign} from './plan-assign.ts';
 import {planRelease, planReleaseByHandle, type ReleasePlan} from './plan-release.ts';
 import type {Labels, PoolUse} from './pool-selection.ts';
@@ -104,6 +104,7 @@ export function planAssign(
   options: {readonly whole: boolean},
 ): Planner<AssignResult> {
   return async (draft, rules, services) => {
+    requireOwner(request.owner);
     if (holder.type === 'host' && rules.nodeLabels === undefined)
       throw new AgentError('E_NOT_FOUND', 'the node has no Node resource, so no pool can be chosen for it', {
         node: holder.host,
@@ -126,6 +127,7 @@ export function planAssign(
 export function planExact(holder: BlockHolder, request: ExactAssignRequest): Planner<Allocation> {
   return async (draft, rules) => {
     const {owner, use} = request;
+    requireOwner(owner);
     const allocation = await planExactAssign(draft, rules, {ip: requireIp(request.ip), holder, owner, use});
     return {value: allocation, taken: [allocation], freed: []};
   };
@@ -146,7 +148,7 @@ export function planHandleRelease(
   options: {readonly whole: boolean},
 ): Planner<readonly Allocation[] | undefined> {
   return async (draft, rules, services) => {
-    const released = await planReleaseByHandle(draft, handleId, options);
+    const released = await planReleaseByHandle(draft, requireHandleId(handleId), options);
     noteStrays(released ?? [], rules, services);
     return {value: released, taken: [], freed: released ?? []};
   };
@@ -158,6 +160,10 @@ export function planStrayNote(block: string): Planner<void> {
     if (isStray(rules, block)) services.noteStray(block);
     return {value: undefined, taken: [], freed: []};
   };
+}
+
+function requireOwner({handleId}: Owner): void {
+  if (handleId !== undefined) requireHandleId(handleId);
 }
 
 function noteStrays(released: readonly Allocation[], rules: AllocationRules, services: PlanningServices): void {

@@ -21,6 +21,7 @@ import {
   deletion,
   learnConflict,
   learnWritten,
+  rememberBlock,
   withState,
   write,
 } from './atomic-commit.ts';
@@ -111,6 +112,7 @@ class StepwiseCommit {
     const failed = new Set<string>();
     for (const [cidr, edit] of blocks)
       if ((await this.#attempt([blockOperation(edit)], call)) === 'conflict') failed.add(cidr);
+      else rememberBlock(this.#draft, edit);
     const owed = [...handles].map(([id, edit]) => {
       const undone = pick(edit.gains, (cidr) => failed.has(cidr));
       const done = pick(edit.losses, (cidr) => !failed.has(cidr));

@@ -64,8 +64,10 @@ const OUTCOME_UNKNOWN: ReadonlySet<ErrorCode | undefined> = new Set(['E_UNREACHA
 
 interface JobState {
   readonly job: Job;
-  /** A plan of which it is not known whether, or how much of it, was committed. */
+  /** The last plan, when it is not known whether, or how much of it, was committed. */
   unknown: Plan | undefined;
+  /** What earlier plans of that kind may have taken. */
+  suspects: readonly Allocation[];
   isOpen: boolean;
 }
 
@@ -91,7 +93,7 @@ export class Transactor {
    * labels select pools. Rejects only for what is a defect of ours.
    */
   async run(jobs: readonly Job[], node: string | undefined, call: CallOptions): Promise<void> {
-    const states = jobs.map((job): JobState => ({job, unknown: undefined, isOpen: true}));
+    const states = jobs.map((job): JobState => ({job, unknown: undefined, suspects: [], isOpen: true}));
     const strays = new Set<string>();
     try {
       const rules = await this.#rules.load(node, call);
@@ -159,10 +161,16 @@ export class Transactor {
     try {
       const {unknown} = state;
       if (unknown !== undefined && (await isCommitted(draft, unknown))) {
+        if (state.suspects.length > 0) {
+          await planUndo(draft, rules, state.suspects);
+          return unknown;
+        }
         succeed(state, unknown);
         return undefined;
       }
-      if (unknown !== undefined) await planUndo(draft, rules, unknown.taken);
+      state.suspects = [...state.suspects, ...(unknown?.taken ?? [])];
+      state.unknown = undefined;
+      await planUndo(draft, rules, state.suspects);
       return await state.job.plan(draft, rules, services);
     } catch (error) {
       draft.rollback(mark);
@@ -223,7 +231,7 @@ function succeed(state: JobState, plan: Plan): void {
 
 function fail(state: JobState, error: unknown): void {
   state.isOpen = false;
-  state.job.fail(error, state.unknown?.taken ?? []);
+  state.job.fail(error, [...state.suspects, ...(state.unknown?.taken ?? [])]);
 }
 
 /** Gives back what a lost commit may have taken, and makes sure that it takes nothing later. */

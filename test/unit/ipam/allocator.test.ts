@@ -49,6 +49,7 @@ both('without pool, node or use nothing is assigned, and the error says why', as
   await t.rejects(assign('n1', 'c1'), {code: 'E_NOT_FOUND', message: /no Node resource/});
   await putNode(store, 'n1');
   await t.rejects(assign('n1', 'c1'), {code: 'E_IPAM_NO_POOL'});
+  await t.rejects(assign('n1', 'c/../config'), {code: 'E_INVALID_RESOURCE'}, 'a handle as well');
   await putPool(store, 'p', {cidr: '10.0.0.0/24', allowedUses: ['Tunnel']});
   await t.rejects(assign('n1', 'c1'), {code: 'E_IPAM_NO_POOL', message: /use Workload/});
   await t.rejects(assign('a/b', 'c1'), {code: 'E_INVALID_RESOURCE'}, 'a node name that would reach into other keys');
