@@ -1,5 +1,6 @@
 /** One node of a lab: programs run in it, an agent, pods made by the CNI binary the way a container runtime does. */
 import {type ChildProcess, spawn} from 'node:child_process';
+import {once} from 'node:events';
 import {closeSync, mkdirSync, openSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {LabPod, type PodOptions} from './lab-pod.ts';
@@ -80,11 +81,14 @@ export class LabNode {
     }
   }
 
-  /** Starts bin/calico-node in the foreground of this node; its log goes to `agentLogFile`. */
-  startAgent(extra: Readonly<Record<string, string>> = {}): ChildProcess {
+  /**
+   * Starts bin/calico-node in the foreground of this node; its log goes to `agentLogFile`. `wrapper` is the beginning
+   * of a command line that runs it in its own process, as `strace -D` does.
+   */
+  startAgent(extra: Readonly<Record<string, string>> = {}, wrapper: readonly string[] = []): ChildProcess {
     mkdirSync(this.facts.folder, {recursive: true});
     const log = openSync(this.agentLogFile, 'a');
-    const [program = '', ...args] = [...this.enter, programs.calicoNode];
+    const [program = '', ...args] = [...this.enter, ...wrapper, programs.calicoNode];
     const env = {PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...this.agentEnvironment(extra)};
     const agent = spawn(program, args, {stdio: ['ignore', log, log], env, detached: true});
     closeSync(log);
@@ -119,9 +123,20 @@ export class LabNode {
     return {status: Number(/^HTTP\/1\.[01] ([0-9]+)/.exec(head)?.[1] ?? 0), body: rest.join('\r\n\r\n')};
   }
 
+  /** SIGTERM; resolves when the agent is gone. */
   async stopAgent(): Promise<void> {
-    if (this.#agent) await endProcess(this.#agent, 10_000);
+    if (this.#agent) await endProcess(this.#agent, 15_000);
     this.#agent = undefined;
+  }
+
+  /** SIGKILL: the agent has no say in it. */
+  async killAgent(): Promise<void> {
+    const agent = this.#agent;
+    this.#agent = undefined;
+    if (agent === undefined || agent.exitCode !== null || agent.signalCode !== null) return;
+    const gone = once(agent, 'exit');
+    agent.kill('SIGKILL');
+    await gone;
   }
 
   /** Makes a network namespace and has the CNI binary connect it. */

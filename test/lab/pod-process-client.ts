@@ -10,10 +10,29 @@ export interface ProbeResult {
   readonly error?: string | undefined;
 }
 
+/** What became of a stream of numbered datagrams. */
+export interface StreamResult {
+  readonly sent: number;
+  /** Numbers of those that did not come back. */
+  readonly lost: readonly number[];
+}
+
+export interface TrafficStream {
+  /** Ends it and tells. */
+  end(): Promise<StreamResult>;
+}
+
+type Request =
+  | {readonly do: 'tcp' | 'udp'; readonly to: string; readonly bytes: number}
+  | {readonly do: 'stream'; readonly to: string; readonly everyMs: number}
+  | {readonly do: 'end'; readonly stream: number};
+
+type Answer = ProbeResult & Partial<StreamResult>;
+
 export class PodProcess {
   readonly #enter: readonly string[];
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
-  readonly #waiting = new Map<number, (result: ProbeResult) => void>();
+  readonly #waiting = new Map<number, (result: Answer) => void>();
   #nextId = 1;
 
   private constructor(enter: readonly string[]) {
@@ -22,7 +41,7 @@ export class PodProcess {
     const [program = '', ...args] = [...enter, process.execPath, script];
     this.#child = spawn(program, args, {stdio: ['pipe', 'pipe', 'inherit'], env: {PATH: labPath}});
     createInterface({input: this.#child.stdout}).on('line', (line) => {
-      const answer = JSON.parse(line) as ProbeResult & {readonly id: number};
+      const answer = JSON.parse(line) as Answer & {readonly id: number};
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     });
@@ -49,6 +68,20 @@ export class PodProcess {
     return this.#ask({do: 'udp', to, bytes});
   }
 
+  /** Starts a stream of numbered datagrams that the other side sends back. */
+  stream(to: string, everyMs = 5): TrafficStream {
+    const id = this.#nextId++;
+    const outcome = this.#ask({do: 'stream', to, everyMs}, id);
+    return {
+      end: async () => {
+        await this.#ask({do: 'end', stream: id});
+        const {sent, lost, error} = await outcome;
+        if (sent === undefined || lost === undefined) throw new Error(`stream to ${to}: ${error}`);
+        return {sent, lost};
+      },
+    };
+  }
+
   /** One ICMP echo. */
   async ping(to: string): Promise<ProbeResult> {
     const startedMs = performance.now();
@@ -65,8 +98,7 @@ export class PodProcess {
     await endProcess(this.#child);
   }
 
-  #ask(request: {do: 'tcp' | 'udp'; to: string; bytes: number}): Promise<ProbeResult> {
-    const id = this.#nextId++;
+  #ask(request: Request, id: number = this.#nextId++): Promise<Answer> {
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
       this.#child.stdin.write(`${JSON.stringify({id, ...request})}\n`);

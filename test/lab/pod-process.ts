@@ -4,30 +4,43 @@
  *
  *   {"id": 1, "do": "tcp", "to": "10.0.0.1", "bytes": 1000000}  -> {"id": 1, "ok": true, "ms": 3.1}
  *   {"id": 2, "do": "udp", "to": "10.0.0.1", "bytes": 4000}
+ *   {"id": 3, "do": "stream", "to": "10.0.0.1", "everyMs": 5}   -> answered after {"id": 4, "do": "end", "stream": 3}
+ *                                                                  with {"sent": 812, "lost": [17, 18], ...}
  */
 import {createSocket} from 'node:dgram';
+import {type EventEmitter, once} from 'node:events';
 import {connect, createServer} from 'node:net';
 import {createInterface} from 'node:readline';
 
 const PORT = 7;
 const LIMIT_MS = 5000;
+/** How long the end of a stream waits for what is still on its way. */
+const LAST_ECHO_MS = 1000;
 
-interface Request {
-  readonly id: number;
-  readonly do: 'tcp' | 'udp';
-  readonly to: string;
-  readonly bytes: number;
+type Request =
+  | {readonly id: number; readonly do: 'tcp' | 'udp'; readonly to: string; readonly bytes: number}
+  | {readonly id: number; readonly do: 'stream'; readonly to: string; readonly everyMs: number}
+  | {readonly id: number; readonly do: 'end'; readonly stream: number};
+
+/** Numbers of the datagrams that did not come back. */
+interface StreamOutcome {
+  readonly sent: number;
+  readonly lost: readonly number[];
 }
 
-createServer((socket) => {
+/** Ends a stream by its request's id. */
+const endStream = new Map<number, () => void>();
+
+const server = createServer((socket) => {
   socket.on('error', () => socket.destroy());
   socket.pipe(socket);
 }).listen(PORT, '::');
+const listeners: EventEmitter[] = [server];
 for (const type of ['udp4', 'udp6'] as const) {
   const socket = createSocket({type, ipv6Only: type === 'udp6'});
   socket.on('message', (message, peer) => socket.send(message, peer.port, peer.address));
-  socket.on('error', () => {});
-  socket.bind(PORT);
+  socket.bind(PORT, () => socket.on('error', () => {}));
+  listeners.push(socket);
 }
 
 /** Sends `bytes` and expects the same back: the data crosses the network both ways. */
@@ -68,6 +81,47 @@ function exchangeUdp(to: string, bytes: number): Promise<void> {
   });
 }
 
+/**
+ * A numbered datagram every few milliseconds until the stream is ended, each sent back by the other side. What has not
+ * come back after a pause at the end is lost; a datagram the kernel refused to send is lost too.
+ */
+function stream({id, to, everyMs}: {id: number; to: string; everyMs: number}): Promise<StreamOutcome> {
+  return new Promise((resolve) => {
+    const socket = createSocket(to.includes(':') ? 'udp6' : 'udp4');
+    const missing = new Set<number>();
+    let sent = 0;
+    let end: (() => void) | undefined;
+    const conclude = () => {
+      socket.close();
+      resolve({sent, lost: [...missing]});
+    };
+    socket.on('error', () => {});
+    socket.on('message', (message) => {
+      missing.delete(message.readUInt32BE(0));
+      if (missing.size === 0) end?.();
+    });
+    const timer = setInterval(() => {
+      const number = Buffer.alloc(64);
+      number.writeUInt32BE(sent);
+      missing.add(sent++);
+      socket.send(number, PORT, to, () => {});
+    }, everyMs);
+    endStream.set(id, () => {
+      clearInterval(timer);
+      endStream.delete(id);
+      if (missing.size === 0) return conclude();
+      const limit = setTimeout(conclude, LAST_ECHO_MS);
+      end = () => {
+        clearTimeout(limit);
+        end = undefined;
+        conclude();
+      };
+    });
+  });
+}
+
+await Promise.all(listeners.map((listener) => once(listener, 'listening')));
+process.stdout.write(`${JSON.stringify({id: 0, ok: true, ms: 0})}\n`);
 for await (const line of createInterface({input: process.stdin})) {
   const request = JSON.parse(line) as Request;
   void answer(request);
@@ -77,12 +131,25 @@ process.exit(0);
 async function answer(request: Request): Promise<void> {
   const startedMs = performance.now();
   let error: string | undefined;
+  let outcome: StreamOutcome | undefined;
   try {
-    await (request.do === 'tcp' ? exchangeTcp(request.to, request.bytes) : exchangeUdp(request.to, request.bytes));
+    switch (request.do) {
+      case 'tcp':
+        await exchangeTcp(request.to, request.bytes);
+        break;
+      case 'udp':
+        await exchangeUdp(request.to, request.bytes);
+        break;
+      case 'stream':
+        outcome = await stream(request);
+        break;
+      case 'end':
+        endStream.get(request.stream)?.();
+        break;
+    }
   } catch (thrown) {
     error = thrown instanceof Error ? thrown.message : String(thrown);
   }
   const ms = performance.now() - startedMs;
-  process.stdout.write(`${JSON.stringify({id: request.id, ok: error === undefined, ms, error})}\n`);
+  process.stdout.write(`${JSON.stringify({id: request.id, ok: error === undefined, ms, error, ...outcome})}\n`);
 }
-process.stdout.write(`${JSON.stringify({id: 0, ok: true, ms: 0})}\n`);
