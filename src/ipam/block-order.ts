@@ -1,11 +1,13 @@
 /**
  * The order in which a host looks through the blocks of a pool: from a place that depends on its name, upwards, around
- * the end, each block once. Hosts that start together therefore rarely try to claim the same block.
+ * the end, each block once. Hosts that start together therefore rarely try to claim the same block. The place is the
+ * one that Calico begins at.
  *
  * A pool can hold 2^96 blocks, so nothing here counts through a pool: free blocks are found by stepping over what is
  * taken or reserved, and taken ones are sorted by their place in the order.
  */
 import {bitsOf, type Cidr, type Family, type Ip} from '../lib/cidr.ts';
+import {GoRandom} from './go-random.ts';
 import type {Reservations} from './reservations.ts';
 
 /** FNV-1 (not FNV-1a), 32 bits, over the UTF-8 bytes of `text`. */
@@ -30,7 +32,7 @@ export class BlockOrder {
     this.#base = toBigInt(pool.ip);
     this.#shift = BigInt(bitsOf(pool.ip.family) - blockSize);
     this.#count = 1n << BigInt(Math.max(0, blockSize - pool.length));
-    this.#start = BigInt(fnv1(host)) % this.#count;
+    this.#start = new GoRandom(fnv1(host)).below(this.#count);
   }
 
   /** The blocks of the pool in this host's order, without those that one reservation covers wholly. */

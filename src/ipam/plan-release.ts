@@ -99,7 +99,8 @@ export async function findBlock(draft: Draft, rules: AllocationRules, ip: Ip): P
 async function planFree(draft: Draft, block: Block, ordinals: readonly number[]): Promise<readonly Allocation[]> {
   const freed = allocationsAt(block, ordinals);
   if (freed.length === 0) return [];
-  for (const {handleId} of freed) draft.addToHandle(handleId, block.cidr, -1);
+  for (const {handleId} of freed)
+    draft.addToHandle(handleId === undefined ? undefined : comparableHandleId(handleId), block.cidr, -1);
   const after = free(block, ordinals, draft.cooldown);
   await draft.setBlock(block.cidr, after.affinity === undefined && isEmpty(after) ? undefined : after);
   return freed;

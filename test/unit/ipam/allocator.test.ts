@@ -296,7 +296,7 @@ both('claims that a crash left half made are repaired', async (t, {store, assign
   ]);
   await claim(b, 'confirmed');
   await claim(c, '');
-  t.equal(ips(await assign('n1', 'z', {ipv4: {count: 20}})).length, 20);
+  t.equal(ips(await assign('n1', 'z', {ipv4: {count: 31}})).length, 31);
   const {claims, blocks} = await readIpamState(store);
   t.equal(claims.has(`host:n1 ${b}`), false, 'the block decides');
   t.equal(blocks.get(c)?.affinity, 'host:n1');
