@@ -152,7 +152,9 @@ bool agent_receive(int connection, struct frame *frame, int64_t deadline, struct
     return fail_text(failure, "the answer of the agent is damaged");
   }
   frame->type = (enum frame_type)type;
-  return receive_exactly(connection, &frame->payload, length, deadline, failure);
+  if (receive_exactly(connection, &frame->payload, length, deadline, failure)) return true;
+  buffer_free(&frame->payload);
+  return false;
 }
 
 bool field_next(const struct buffer *payload, size_t *offset, struct field *field, bool *damaged) {

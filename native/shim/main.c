@@ -73,26 +73,30 @@ static bool finish(const struct buffer *payload) {
   exit((int)load_u32(code.data));
 }
 
-/* Does what the agent asks for until it gives the result. Returns only with a failure. */
+/* Does what one frame asks for. False when the conversation is over without a result. */
+static bool obey(int connection, const struct frame *frame, int delegates, int64_t deadline, struct failure *failure) {
+  struct buffer report = {0};
+  if (frame->type == FRAME_RESULT) {
+    snprintf(failure->text, sizeof failure->text, "the answer of the agent is damaged");
+    return finish(&frame->payload);
+  }
+  if (delegates >= MAX_DELEGATES) {
+    snprintf(failure->text, sizeof failure->text, "the agent asked for more than %d delegates", MAX_DELEGATES);
+    return false;
+  }
+  bool sent = run_delegate(&frame->payload, &report, deadline, failure) &&
+              agent_send(connection, FRAME_DELEGATED, &report, -1, deadline, failure);
+  buffer_free(&report);
+  return sent;
+}
+
+/* Obeys the agent until it gives the result. Returns only with a failure. */
 static void converse(int connection, int64_t deadline, struct failure *failure) {
   struct frame frame;
-  for (int delegates = 0; agent_receive(connection, &frame, deadline, failure); delegates++) {
-    struct buffer report = {0};
-    snprintf(failure->text, sizeof failure->text, "the answer of the agent is damaged");
-    if (frame.type == FRAME_RESULT) {
-      finish(&frame.payload);
-      return;
-    }
-    if (delegates == MAX_DELEGATES) {
-      snprintf(failure->text, sizeof failure->text, "the agent asked for more than %d delegates", MAX_DELEGATES);
-      return;
-    }
-    if (!run_delegate(&frame.payload, &report, deadline, failure) ||
-        !agent_send(connection, FRAME_DELEGATED, &report, -1, deadline, failure)) {
-      return;
-    }
+  bool goes_on = true;
+  for (int delegates = 0; goes_on && agent_receive(connection, &frame, deadline, failure); delegates++) {
+    goes_on = obey(connection, &frame, delegates, deadline, failure);
     buffer_free(&frame.payload);
-    buffer_free(&report);
   }
 }
 

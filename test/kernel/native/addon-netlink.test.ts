@@ -3,10 +3,10 @@ import {readdirSync} from 'node:fs';
 import {setImmediate as turn} from 'node:timers/promises';
 import t from 'tap';
 import type {NetlinkSocket} from '../../../src/native/addon.ts';
-import {addon} from './support/builds.ts';
+import {addon, cleanEnvironment} from './support/builds.ts';
 import * as netlink from './support/messages.ts';
 import {makeNamespace, removeAll} from './support/namespaces.ts';
-import {cleanEnvironment, peerProgram} from './support/peer.ts';
+import {peerProgram} from './support/peer.ts';
 
 t.teardown(removeAll);
 const [left, right] = [makeNamespace(), makeNamespace()];

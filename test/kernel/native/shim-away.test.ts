@@ -5,9 +5,8 @@ import {createServer, type Socket} from 'node:net';
 import {join} from 'node:path';
 import tap from 'tap';
 import {encodeFrame, type Frame, HEADER_SIZE} from '../../../src/native/shim-protocol.ts';
-import {addon, repository, sanitized} from './support/builds.ts';
+import {addon, cleanEnvironment, repository, sanitized} from './support/builds.ts';
 import {removeAll, scratchFolder} from './support/namespaces.ts';
-import {cleanEnvironment} from './support/peer.ts';
 import {type Call, type Ended, newPath, result, runShim} from './support/shim.ts';
 
 tap.teardown(removeAll);

@@ -8,3 +8,9 @@ export const buildFolder: string = process.env.CT_NATIVE_BUILD ?? `${repository}
 export const sanitized: boolean = process.env.CT_NATIVE_BUILD !== undefined;
 
 export const addon: Addon = createRequire(import.meta.url)(`${buildFolder}addon.node`) as Addon;
+
+/** The environment of other programs: without what the sanitizer test sets for node. */
+export function cleanEnvironment(): NodeJS.ProcessEnv {
+  const {LD_PRELOAD: _, ASAN_OPTIONS: __, LSAN_OPTIONS: ___, ...rest} = process.env;
+  return rest;
+}

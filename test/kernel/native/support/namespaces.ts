@@ -3,6 +3,7 @@ import {execFileSync} from 'node:child_process';
 import {closeSync, mkdtempSync, openSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {cleanEnvironment} from './builds.ts';
 
 export interface TestNamespace {
   readonly name: string;
@@ -17,10 +18,10 @@ let folder: string | undefined;
 
 export function makeNamespace(): TestNamespace {
   const name = `ct-${process.pid}-native${namespaces.length}`;
-  execFileSync('ip', ['netns', 'add', name]);
+  execFileSync('ip', ['netns', 'add', name], {env: cleanEnvironment()});
   const path = `/run/netns/${name}`;
   const ip = (...commands: string[]): void => {
-    execFileSync('ip', ['-n', name, '-batch', '-'], {input: commands.join('\n')});
+    execFileSync('ip', ['-n', name, '-batch', '-'], {input: commands.join('\n'), env: cleanEnvironment()});
   };
   const namespace = {name, path, fd: openSync(path, 'r'), ip};
   namespaces.push(namespace);
@@ -36,7 +37,7 @@ export function scratchFolder(): string {
 export function removeAll(): void {
   for (const {name, fd} of namespaces.splice(0)) {
     closeSync(fd);
-    execFileSync('ip', ['netns', 'delete', name]);
+    execFileSync('ip', ['netns', 'delete', name], {env: cleanEnvironment()});
   }
   if (folder !== undefined) rmSync(folder, {recursive: true, force: true});
 }

@@ -1,6 +1,7 @@
 /** Builds and runs the awkward peer of peer.c. */
 import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
 import {join} from 'node:path';
+import {cleanEnvironment} from './builds.ts';
 import {scratchFolder} from './namespaces.ts';
 
 let program: string | undefined;
@@ -15,9 +16,3 @@ export function peerProgram(): string {
 
 export const startPeer = (...words: string[]): ChildProcess =>
   spawn(peerProgram(), words, {stdio: ['ignore', 'inherit', 'inherit'], env: cleanEnvironment()});
-
-/** Without what the sanitizer test sets for node itself. */
-export function cleanEnvironment(): NodeJS.ProcessEnv {
-  const {LD_PRELOAD: _, ASAN_OPTIONS: __, ...rest} = process.env;
-  return rest;
-}
