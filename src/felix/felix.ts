@@ -39,6 +39,8 @@ export interface FelixOptions {
   readonly netnsFd?: number | undefined;
   /** Folder of the file `mtu` that the CNI plugin reads; none is written without it. */
   readonly mtuFolder?: string | undefined;
+  /** Folder of the files that say which endpoints are up (`<EndpointStatusPathPrefix>/endpoint-status`), or none. */
+  readonly endpointStatusFolder?: string | undefined;
   /** DataplaneWatchdogTimeout: a main loop that is silent for longer is not live. */
   readonly watchdogTimeoutMs?: number | undefined;
 }
@@ -109,9 +111,15 @@ export class Felix {
     this.#routeProtocols.add(this.#settings.deviceRouteProtocol);
     this.#calc = new CalcGraph(options, {log, onChange: () => this.#onCalcChange()});
     this.#kernel = openKernel(options, {clock, addon: dependencies.addon, ownership: this.#ownership()});
-    const {mtuFolder} = options;
+    const {endpointStatusFolder, mtuFolder} = options;
+    const files = (kind: string, folder: string | undefined, isOurs: (name: string) => boolean) =>
+      folder === undefined ? undefined : new FileDriver({kind, folder, isOurs});
     this.#dataPlane = new DataPlane(
-      {settings: this.#settings, mtuFilePath: mtuFolder === undefined ? undefined : `${mtuFolder}/mtu`},
+      {
+        settings: this.#settings,
+        mtuFilePath: mtuFolder === undefined ? undefined : `${mtuFolder}/mtu`,
+        endpointStatusFolder,
+      },
       {
         clock,
         log,
@@ -120,10 +128,9 @@ export class Felix {
         drivers: this.#kernel.drivers,
         host: this.#kernel.host,
         monitor: this.#kernel.monitor,
-        mtuFile:
-          mtuFolder === undefined
-            ? undefined
-            : new FileDriver({kind: 'mtu file', folder: mtuFolder, isOurs: (name) => name === 'mtu'}),
+        mtuFile: files('mtu file', mtuFolder, (name) => name === 'mtu'),
+        // All of that folder is ours, but for the files that are being written.
+        statusFiles: files('endpoint status file', endpointStatusFolder, (name) => !name.startsWith('.')),
         rules: dependencies.rules,
         listener: {
           onWork: () => this.#pacer.trigger(),
@@ -144,7 +151,12 @@ export class Felix {
     health.register(CALC_HEALTH, {timeoutMs: CALC_TIMEOUT_MS});
     health.register(DATA_PLANE_HEALTH, {timeoutMs: watchdogMs});
     this.localEndpoints = {
-      put: (key, endpoint) => this.#writeLocal(() => this.#calc.setLocalEndpoint(key, endpoint)),
+      put: (key, endpoint) => {
+        const write = this.#writeLocal(() => this.#calc.setLocalEndpoint(key, endpoint));
+        const {interfaceName} = endpoint.spec;
+        if (interfaceName !== undefined) this.#dataPlane.recheck(interfaceName);
+        return write;
+      },
       remove: (key) => this.#writeLocal(() => this.#calc.clearLocalEndpoint(key)),
     };
   }

@@ -11,26 +11,31 @@
  * timer make a kind read back as a whole. A run that finds nothing to change writes nothing.
  */
 import type {Clock} from '../../lib/clock.ts';
-import {AgentError} from '../../lib/errors.ts';
+import {messageChain} from '../../lib/errors.ts';
 import type {Logger} from '../../lib/log.ts';
 import type {StageMetrics} from '../../lib/metrics.ts';
 import type {EndpointId, Intent} from '../calc/intent.ts';
 import {Desired} from './desired.ts';
 import {EndpointJudge} from './endpoint-judge.ts';
 import {EndpointReport, type EndpointStatus} from './endpoint-report.ts';
+import {endpointStatusFileName, endpointStatusText} from './endpoint-status-file.ts';
 import {type FileEntry, type FileKey, fileKey} from './entries.ts';
 import {FailureLog} from './failure-log.ts';
+import {HostWatcher} from './host-watcher.ts';
 import {type DataPlaneDrivers, type FileDriver, KernelState} from './kernel-state.ts';
-import type {HostReader, KernelMonitor, KernelNews} from './kernel-view.ts';
-import {buildPlan, type PlanResult, runPlan, type Step, type StepFailure} from './plan.ts';
+import {kernelSteps} from './kernel-steps.ts';
+import type {HostReader, KernelMonitor} from './kernel-view.ts';
+import {type PlanResult, runPlan, type Step} from './plan.ts';
 import type {RulesStep} from './rules-step.ts';
 import type {DataPlaneSettings} from './settings.ts';
-import {Stage, type StageOutcome} from './stage.ts';
+import {Stage} from './stage.ts';
 
 export interface DataPlaneOptions {
   readonly settings: DataPlaneSettings;
   /** Path of the file that tells the CNI plugin the MTU of a pod; none is written without it. */
   readonly mtuFilePath?: string | undefined;
+  /** Folder of the files that say which endpoints are up; none are written without it. */
+  readonly endpointStatusFolder?: string | undefined;
   /** How long an unknown route on a workload interface is left alone. */
   readonly routeGraceMs?: number | undefined;
 }
@@ -44,6 +49,8 @@ export interface DataPlaneDependencies {
   readonly drivers: DataPlaneDrivers;
   /** For `mtuFilePath`. */
   readonly mtuFile?: FileDriver | undefined;
+  /** For `endpointStatusFolder`. */
+  readonly statusFiles?: FileDriver | undefined;
   readonly host: HostReader;
   readonly monitor: KernelMonitor;
   readonly rules: RulesStep;
@@ -79,16 +86,16 @@ export class DataPlane {
   readonly #log: Logger;
   readonly #random: () => number;
   readonly #host: HostReader;
-  readonly #monitor: KernelMonitor;
-  readonly #rules: RulesStep;
   readonly #listener: DataPlaneListener;
 
   readonly #state: KernelState;
+  readonly #watcher: HostWatcher;
   readonly #desired: Desired;
   readonly #judge: EndpointJudge;
   readonly #report: EndpointReport;
   readonly #failureLog: FailureLog;
-  readonly #mtuFile: Stage<FileKey, FileEntry> | undefined;
+  readonly #statusFiles: Stage<FileKey, FileEntry> | undefined;
+  readonly #statusFolder: string | undefined;
   readonly #plan: readonly Step[];
   #settings: DataPlaneSettings;
 
@@ -99,19 +106,13 @@ export class DataPlane {
   #hasRun = false;
   #isInSync = false;
   #isRunning = false;
-  /** A link or address changed during the run under way. */
+  /** A link or address changed since the run under way began to render. */
   #hostChanged = false;
   /** Endpoints whose verdict may change with the next run; the others are as they were unless something failed. */
   readonly #unsettled = new Set<EndpointId>();
   #mustJudgeAll = false;
-  /** The picture of the host has to be read. */
-  #isHostStale = true;
-  /** News that wait while the host is being read; undefined otherwise. */
-  #waitingNews: Exclude<KernelNews, {kind: 'lost'}>[] | undefined;
-  /** Links to look up before the next render: their makers told us of them before the kernel did. */
-  readonly #expectedLinks = new Set<string>();
   /** Written and removed in the run under way. */
-  #changes = new Map<string, {written: number; removed: number}>();
+  #changes = new Map<string, {readonly written: number; readonly removed: number}>();
   readonly #cancelTimers = new Map<string, () => void>();
 
   constructor(options: DataPlaneOptions, dependencies: DataPlaneDependencies) {
@@ -121,8 +122,6 @@ export class DataPlane {
     this.#log = dependencies.log;
     this.#random = dependencies.random;
     this.#host = dependencies.host;
-    this.#monitor = dependencies.monitor;
-    this.#rules = dependencies.rules;
     this.#listener = listener;
     this.#state = new KernelState(
       {routeGraceMs: options.routeGraceMs ?? ROUTE_GRACE_MS},
@@ -130,7 +129,6 @@ export class DataPlane {
     );
     const {mtuFilePath} = options;
     const mtuFile = dependencies.mtuFile && new Stage(dependencies.mtuFile, {clock, metrics});
-    this.#mtuFile = mtuFile;
     this.#desired = new Desired(options, {
       clock,
       hostLinks: this.#state.hostLinks,
@@ -149,9 +147,23 @@ export class DataPlane {
       },
     });
     this.#judge = new EndpointJudge({state: this.#state, desired: this.#desired});
-    this.#report = new EndpointReport((id, status) => listener.onEndpoint(id, status));
+    this.#report = new EndpointReport((id, status) => this.#onEndpoint(id, status));
+    this.#statusFolder = options.endpointStatusFolder;
+    this.#statusFiles = dependencies.statusFiles && new Stage(dependencies.statusFiles, {clock, metrics});
     this.#failureLog = new FailureLog(dependencies);
-    this.#plan = this.#buildPlan();
+    this.#watcher = new HostWatcher({
+      ...dependencies,
+      state: this.#state,
+      onNews: (isHostChange) => this.#onNews(isHostChange),
+    });
+    this.#plan = kernelSteps({
+      state: this.#state,
+      desired: this.#desired,
+      watcher: this.#watcher,
+      rules: dependencies.rules,
+      mtuFile,
+      onChanges: (kind, count) => this.#changes.set(kind, count),
+    });
   }
 
   /** Every kind of object is as wanted: at least one run has ended without failures. */
@@ -175,16 +187,13 @@ export class DataPlane {
 
   /** Starts listening to the kernel, and the refresh timers. */
   start(): void {
-    this.#monitor.start({
-      onNews: (news) => this.#onNews(news),
-      nameOf: (index) => this.#state.hostLinks.nameOf(index),
-    });
+    this.#watcher.start();
     this.#scheduleRefreshes();
   }
 
   /** Stops listening. What is in the kernel stays: pods keep their network. */
   stop(): void {
-    this.#monitor.stop();
+    this.#watcher.stop();
     this.#state.grace.stop();
     for (const cancel of this.#cancelTimers.values()) cancel();
     this.#cancelTimers.clear();
@@ -196,6 +205,16 @@ export class DataPlane {
       if (intent.kind !== 'flush') this.#batch.push(intent);
       else this.#takeBatch();
     }
+  }
+
+  /**
+   * The interface was made, perhaps made again under its name: what was said of its endpoint no longer holds, although
+   * no intent has changed and the kernel's news may not have come yet.
+   */
+  recheck(interfaceName: string): void {
+    for (const [id, endpoint] of this.#desired.endpoints)
+      if (endpoint.interfaceName === interfaceName) this.#expect(id, interfaceName);
+    this.#askForRun();
   }
 
   /** Other settings, in place. */
@@ -222,22 +241,29 @@ export class DataPlane {
     const startMs = this.#clock.monotonicMs();
     this.#changes = new Map();
     this.#isRunning = true;
-    this.#hostChanged = false;
     let outcome: 'done' | 'retry' = 'retry';
     try {
       await this.#lookAtHost(signal);
+      this.#hostChanged = false;
       await this.#desired.render(signal);
       this.#state.grace.review();
       const result = await runPlan(this.#plan, signal, () => this.#listener.onStep());
       this.#conclude(result, this.#clock.monotonicMs() - startMs);
+      await this.#tellOthers(signal);
       outcome = result.failures.size === 0 ? 'done' : 'retry';
       return outcome;
     } finally {
       this.#isRunning = false;
       // News that came too late for this run. What is pending after a failure waits for the retry.
-      const isLeft = outcome === 'done' && (this.#isHostStale || this.#state.isPending);
+      const isLeft = outcome === 'done' && (this.#watcher.isStale || this.#state.isPending);
       if (this.#hostChanged || isLeft) this.#askForRun();
     }
+  }
+
+  async #lookAtHost(signal: AbortSignal): Promise<void> {
+    const wasStale = this.#watcher.isStale;
+    await this.#watcher.look(signal);
+    if (wasStale) this.#desired.setDefaultRpFilter(this.#host.sysctl('net/ipv4/conf/default/rp_filter') ?? '1');
   }
 
   #takeBatch(): void {
@@ -249,142 +275,29 @@ export class DataPlane {
       if (intent.value === undefined) {
         this.#report.delete(intent.key);
         this.#unsettled.delete(intent.key);
-      } else {
-        this.#report.expect(intent.key);
-        this.#unsettled.add(intent.key);
-        this.#expectedLinks.add(intent.value.interfaceName);
-      }
+      } else this.#expect(intent.key, intent.value.interfaceName);
     }
     this.#mayWrite = true;
     this.#askForRun();
+  }
+
+  #expect(id: EndpointId, interfaceName: string): void {
+    this.#report.expect(id);
+    this.#unsettled.add(id);
+    this.#watcher.expect(interfaceName);
   }
 
   #askForRun(): void {
     if (this.#mayWrite) this.#listener.onWork();
   }
 
-  #onNews(news: KernelNews): void {
-    if (news.kind === 'lost') {
-      this.#log.warn({reason: news.reason}, 'kernel events were lost, reading everything back');
-      this.#isHostStale = true;
-      this.#state.invalidate('all');
-    } else if (this.#waitingNews !== undefined) this.#waitingNews.push(news);
-    else this.#takeNews(news);
-  }
-
-  #takeNews(news: Exclude<KernelNews, {kind: 'lost'}>): void {
-    const isHostChange = this.#state.take(news).length > 0 || news.kind === 'address';
-    // Links and addresses decide MTU and parent device; render finds out whether they did.
+  #onNews(isHostChange: boolean): void {
     if (isHostChange) {
       this.#hostChanged = true;
       this.#mustJudgeAll = true;
     }
     // During a run its own end decides: most news then are the echo of what it writes.
     if (!this.#isRunning && (isHostChange || this.#state.isPending)) this.#askForRun();
-  }
-
-  async #lookAtHost(signal: AbortSignal): Promise<void> {
-    if (this.#isHostStale) {
-      this.#isHostStale = false;
-      this.#waitingNews = [];
-      try {
-        this.#state.replaceHost(await this.#host.read(signal));
-      } catch (error) {
-        this.#isHostStale = true;
-        throw error;
-      } finally {
-        const news = this.#waitingNews;
-        this.#waitingNews = undefined;
-        for (const one of news) this.#takeNews(one);
-      }
-      this.#desired.setDefaultRpFilter(this.#host.sysctl('net/ipv4/conf/default/rp_filter') ?? '1');
-    }
-    const unseen = [...this.#expectedLinks].filter((name) => this.#state.hostLinks.get(name) === undefined);
-    this.#expectedLinks.clear();
-    await this.#seek(unseen, signal);
-  }
-
-  /** Looks links up now instead of waiting for the kernel to tell of them. */
-  async #seek(names: readonly string[], signal: AbortSignal): Promise<void> {
-    if (names.length === 0) return;
-    for (const link of await this.#host.find(names, signal)) this.#state.take({kind: 'link', link, isGone: false});
-  }
-
-  #buildPlan(): readonly Step[] {
-    const state = this.#state;
-    return buildPlan({
-      rules: {name: 'rules', isGuard: true, run: (signal) => this.#applyRules(signal)},
-      hostSysctls: this.#step(state.sysctls),
-      tunnels: this.#tunnelStep(),
-      tunnelAddresses: this.#step(state.addresses),
-      fdb: this.#step(state.fdb),
-      interfaces: this.#interfaceStep(),
-      routes: [this.#step(state.routes4), this.#step(state.routes6)],
-      neighbours: this.#step(state.neighbours),
-      files: this.#mtuFile ? [this.#step(this.#mtuFile)] : [],
-    });
-  }
-
-  #step<K extends string, V>(stage: Stage<K, V>): Step {
-    return {name: stage.kind, run: async (signal) => this.#note(stage.kind, await stage.run(signal))};
-  }
-
-  async #applyRules(signal: AbortSignal): Promise<readonly StepFailure[]> {
-    try {
-      await this.#rules.apply(this.#desired.endpoints, signal);
-      return [];
-    } catch (error) {
-      signal.throwIfAborted();
-      return [{key: undefined, error: new AgentError('E_RULES', 'the rules could not be written', {}, error)}];
-    }
-  }
-
-  /** What hangs on a device must see it in the same run. */
-  #tunnelStep(): Step {
-    const {tunnels} = this.#state;
-    return {
-      name: tunnels.kind,
-      run: async (signal) => {
-        const undecided = this.#undecidedTunnels();
-        // A device that is to exist but cannot be described would be taken for one that is not wanted.
-        if (undecided.length > 0) return undecided;
-        const outcome = await tunnels.run(signal);
-        const made = [...outcome.written.keys()];
-        await this.#seek(made, signal);
-        return this.#note(tunnels.kind, outcome);
-      },
-    };
-  }
-
-  #undecidedTunnels(): readonly StepFailure[] {
-    return [...this.#desired.undecidedTunnels].map(([family, nodeIp]) => ({
-      key: `ipv${family}`,
-      error: new AgentError('E_TUNNEL_PARENT', `no interface has the node's address ${nodeIp}`, {family, nodeIp}),
-    }));
-  }
-
-  /** The kernel said that they are up; the routes of this run need not wait until it announces it. */
-  #interfaceStep(): Step {
-    const {hostLinks, interfaces} = this.#state;
-    return {
-      name: interfaces.kind,
-      run: async (signal) => {
-        const outcome = await interfaces.run(signal);
-        for (const {isUp, link: name} of outcome.written.values()) {
-          const link = hostLinks.get(name);
-          if (link !== undefined && link.isUp !== isUp)
-            this.#state.take({kind: 'link', link: {...link, isUp}, isGone: false});
-        }
-        return this.#note(interfaces.kind, outcome);
-      },
-    };
-  }
-
-  #note<K extends string, V>(kind: string, outcome: StageOutcome<K, V>): readonly StepFailure[] {
-    const {error, failed, removed, written} = outcome;
-    if (written.size > 0 || removed.size > 0) this.#changes.set(kind, {written: written.size, removed: removed.size});
-    if (error !== undefined) return [{key: undefined, error}];
-    return [...failed].map(([key, failure]) => ({key, error: failure}));
   }
 
   #conclude(result: PlanResult, durationMs: number): void {
@@ -406,11 +319,33 @@ export class DataPlane {
     const ids = hasFailed || this.#mustJudgeAll ? [...this.#desired.endpoints.keys()] : [...this.#unsettled];
     this.#mustJudgeAll = hasFailed;
     for (const id of ids) {
+      // It was made again during this run, which may have seen the one before.
+      const interfaceName = this.#desired.endpoints.get(id)?.interfaceName;
+      if (interfaceName !== undefined && this.#watcher.isExpected(interfaceName)) continue;
       const status = this.#judge.judge(id, result);
       if (status.state === 'up') this.#unsettled.delete(id);
       else this.#unsettled.add(id);
       this.#report.set(id, status);
     }
+  }
+
+  #onEndpoint(id: EndpointId, status: EndpointStatus | undefined): void {
+    this.#listener.onEndpoint(id, status);
+    if (this.#statusFiles === undefined || this.#statusFolder === undefined) return;
+    const path = `${this.#statusFolder}/${endpointStatusFileName({id})}`;
+    const endpoint = this.#desired.endpoints.get(id);
+    const {tracker} = this.#statusFiles;
+    if (status?.state === 'up' && endpoint !== undefined)
+      tracker.setDesired(fileKey(path), {path, text: endpointStatusText(endpoint)});
+    else tracker.deleteDesired(fileKey(path));
+  }
+
+  /** After the verdicts, and not before everything was in place once: until then what an earlier run wrote may hold. */
+  async #tellOthers(signal: AbortSignal): Promise<void> {
+    if (this.#statusFiles === undefined || !this.#isInSync || !this.#statusFiles.isPending) return;
+    const {error, failed} = await this.#statusFiles.run(signal);
+    const failure = error ?? failed.values().next().value;
+    if (failure !== undefined) this.#log.warn({reason: messageChain(failure)}, 'endpoint status files not written');
   }
 
   #scheduleRefreshes(): void {
@@ -424,7 +359,7 @@ export class DataPlane {
     const delayMs = intervalMs * (1 + this.#random() * REFRESH_JITTER);
     const cancel = this.#clock.schedule(delayMs, () => {
       this.#state.invalidate(what);
-      if (what === 'links') this.#isHostStale = true;
+      if (what === 'links') this.#watcher.invalidate();
       this.#scheduleRefresh(what, intervalMs);
       this.#askForRun();
     });

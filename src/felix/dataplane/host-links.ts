@@ -2,8 +2,8 @@
  * The links and addresses of the host as last seen, and the questions render asks about them: is this link there and
  * up, which link holds the node's address, how large may a packet be.
  *
- * Fed by a full read and by the kernel's events, in the kernel's order. Answers are by name; an index is one life of a
- * link, so a link deleted and made again shows as a change even if nobody saw it missing.
+ * Fed by full reads, by looking a link up, and by the kernel's events, which lag behind both. Answers are by name; an
+ * index is one life of a link, so a link deleted and made again shows as a change even if nobody saw it missing.
  */
 export interface HostLink {
   readonly name: string;
@@ -44,6 +44,8 @@ export function wentDown({previous, current}: LinkChange): boolean {
 export class HostLinks {
   readonly #byIndex = new Map<number, HostLink>();
   readonly #byName = new Map<string, HostLink>();
+  /** Links that we have set up and whose event of that is still to come: what says "down" before it is older. */
+  readonly #awaitingUp = new Set<number>();
   /** Address -> indexes of the links that hold it. */
   readonly #holders = new Map<string, Set<number>>();
 
@@ -89,6 +91,7 @@ export class HostLinks {
     this.#byIndex.clear();
     this.#byName.clear();
     this.#holders.clear();
+    this.#awaitingUp.clear();
     for (const link of snapshot.links) this.#store(link);
     for (const address of snapshot.addresses) this.addAddress(address);
     const changes: LinkChange[] = [];
@@ -97,8 +100,21 @@ export class HostLinks {
     return changes;
   }
 
+  /** We have set the link up; the kernel has said so. */
+  setUp(name: string): LinkChange[] {
+    const link = this.#byName.get(name);
+    if (link === undefined || link.isUp) return [];
+    const changes = this.setLink({...link, isUp: true});
+    this.#awaitingUp.add(link.index);
+    return changes;
+  }
+
   /** A link is like this now. Two changes when it was renamed or took the name of another. */
   setLink(link: HostLink): LinkChange[] {
+    if (this.#awaitingUp.has(link.index)) {
+      if (!link.isUp) return [];
+      this.#awaitingUp.delete(link.index);
+    }
     const changes: LinkChange[] = [];
     const before = this.#byIndex.get(link.index);
     if (before !== undefined && before.name !== link.name) changes.push(...this.deleteLink(link.index));
@@ -136,6 +152,7 @@ export class HostLinks {
   #forget({name, index}: HostLink): void {
     this.#byIndex.delete(index);
     this.#byName.delete(name);
+    this.#awaitingUp.delete(index);
     for (const [ip, indexes] of this.#holders)
       if (indexes.delete(index) && indexes.size === 0) this.#holders.delete(ip);
   }

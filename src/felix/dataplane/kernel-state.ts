@@ -141,6 +141,11 @@ export class KernelState {
     return this.#followLinks(this.hostLinks.replaceAll(snapshot));
   }
 
+  /** We have set the link up: what needs that may go on at once, without waiting for the news of it. */
+  setUp(name: string): void {
+    this.#followLinks(this.hostLinks.setUp(name));
+  }
+
   /** Takes over one piece of news, other than that news were lost. Returns the links it changed. */
   take(news: Exclude<KernelNews, {kind: 'lost'}>): readonly LinkChange[] {
     switch (news.kind) {
