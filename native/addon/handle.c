@@ -21,6 +21,11 @@ static void on_poll_closed(struct uv_handle_s *poll) {
   handle_release(handle);
 }
 
+void handle_drop_callback(struct handle *handle) {
+  if (handle->callback != NULL) napi_delete_reference(handle->env, handle->callback);
+  handle->callback = NULL;
+}
+
 void handle_close(struct handle *handle) {
   if (handle->closed) return;
   handle->closed = true;
@@ -31,9 +36,9 @@ void handle_close(struct handle *handle) {
     close(handle->fd);
     handle->fd = -1;
   }
-  if (handle->callback != NULL) napi_delete_reference(handle->env, handle->callback);
+  handle_drop_callback(handle);
   if (handle->object != NULL) napi_delete_reference(handle->env, handle->object);
-  handle->callback = handle->object = NULL;
+  handle->object = NULL;
   handle_release(handle);
 }
 
@@ -85,16 +90,16 @@ napi_value handle_create(napi_env env, struct handle *handle, const struct handl
     return NULL;
   }
   /* From here on the object owns the handle: a failure leaves it to the collector. */
-  if (napi_type_tag_object(env, object, &kind->tag) != napi_ok ||
+  if (napi_create_reference(env, object, 0, &handle->object) != napi_ok ||
+      napi_type_tag_object(env, object, &kind->tag) != napi_ok ||
       napi_define_properties(env, object, 1, &close_property) != napi_ok) {
     return NULL;
   }
   return object;
 }
 
-bool handle_set_callback(struct handle *handle, napi_value object, napi_value callback) {
-  return napi_create_reference(handle->env, object, 1, &handle->object) == napi_ok &&
-         napi_create_reference(handle->env, callback, 1, &handle->callback) == napi_ok;
+bool handle_set_callback(struct handle *handle, napi_value callback) {
+  return napi_create_reference(handle->env, callback, 1, &handle->callback) == napi_ok;
 }
 
 static void on_ready(struct uv_poll_s *poll, int status, int events) {
@@ -142,6 +147,8 @@ int handle_watch(struct handle *handle, int events) {
     if (error != 0) return error;
   }
   if (events == handle->events) return 0;
+  if (handle->events == 0) napi_reference_ref(handle->env, handle->object, NULL);
+  if (events == 0) napi_reference_unref(handle->env, handle->object, NULL);
   handle->events = events;
   return events == 0 ? -uv_poll_stop(handle->poll) : -uv_poll_start(handle->poll, events, on_ready);
 }

@@ -35,7 +35,7 @@ struct handle {
   int events;         /* what is being watched */
   struct uv_poll_s *poll;
   napi_async_cleanup_hook_handle hook;
-  napi_ref object;    /* strong while watched, so that the collector leaves it alone */
+  napi_ref object;    /* weak; strong while something is watched, so that the collector leaves it alone */
   napi_ref callback;
 };
 
@@ -47,8 +47,9 @@ napi_value handle_create(napi_env env, struct handle *handle, const struct handl
 /* The handle behind `this`; NULL with a TypeError pending when it is of another kind. */
 struct handle *handle_of(napi_env env, napi_value object, const struct handle_kind *kind);
 
-/* Keeps `callback` (and `object` alive) for handle_call. */
-bool handle_set_callback(struct handle *handle, napi_value object, napi_value callback);
+/* Keeps `callback` for handle_call, until close or handle_drop_callback. */
+bool handle_set_callback(struct handle *handle, napi_value callback);
+void handle_drop_callback(struct handle *handle);
 /* Watches for `events` (0: for nothing). 0 or a positive errno. */
 int handle_watch(struct handle *handle, int events);
 /* Calls the callback from the event loop; an exception goes to uncaughtException. Does nothing after close. */

@@ -257,7 +257,7 @@ static napi_value listen_method(napi_env env, napi_callback_info info) {
   if (socket->handle.closed) return throw_errno(env, EBADF, "listen");
   if (socket->jobs != NULL || socket->handle.callback != NULL) return throw_errno(env, EBUSY, "listen");
   socket->monitor = true;
-  if (!handle_set_callback(&socket->handle, self, callback)) return NULL;
+  if (!handle_set_callback(&socket->handle, callback)) return NULL;
   int error = handle_watch(&socket->handle, UV_READABLE);
   if (error != 0) {
     handle_close(&socket->handle);

@@ -28,7 +28,8 @@ struct piece {
 
 struct connection {
   struct handle handle;
-  bool reading;
+  bool started; /* read was called */
+  bool reading; /* and the stream has not ended */
   struct piece *pieces, **last_piece;
   size_t queued;
 };
@@ -179,6 +180,7 @@ static void read_some(struct connection *connection) {
     }
     deliver(connection, buffer, &reception);
   }
+  if (!connection->reading) handle_drop_callback(&connection->handle);
 }
 
 /* ------------------------------------------------------------------------------------------------ lifetime */
@@ -209,9 +211,9 @@ static napi_value read_method(napi_env env, napi_callback_info info) {
   if (connection == NULL || !read_function(env, callback, "read needs a callback")) return NULL;
   struct handle *handle = &connection->handle;
   if (handle->closed) return throw_errno(env, EBADF, "read");
-  if (handle->callback != NULL) return throw_errno(env, EBUSY, "read");
-  if (!handle_set_callback(handle, self, callback)) return NULL;
-  connection->reading = true;
+  if (connection->started) return throw_errno(env, EBUSY, "read");
+  if (!handle_set_callback(handle, callback)) return NULL;
+  connection->started = connection->reading = true;
   int error = watch(connection);
   if (error != 0) {
     handle_close(handle);

@@ -117,7 +117,7 @@ napi_value listen_unix(napi_env env, napi_callback_info info) {
   struct handle *handle = &listener->handle;
   napi_value object = handle_create(env, handle, &listener_kind, fd);
   if (object == NULL) return NULL;
-  error = handle_set_callback(handle, object, arguments[2]) ? handle_watch(handle, UV_READABLE) : ECANCELED;
+  error = handle_set_callback(handle, arguments[2]) ? handle_watch(handle, UV_READABLE) : ECANCELED;
   if (error != 0) {
     handle_close(handle);
     return throw_errno(env, error, "uv_poll");

@@ -241,37 +241,61 @@ void t.test('thousands of connections leave no descriptor behind', async (t) => 
   server.listener.close();
 });
 
+/** A program of its own, with the addon and `path` to use. */
+const programWithAddon = (body: string): readonly string[] => [
+  '--expose-gc',
+  '--input-type=module',
+  '-e',
+  `import {connect} from 'node:net';
+   import {closeSync, openSync} from 'node:fs';
+   const {addon} = await import(${JSON.stringify(new URL('support/builds.ts', import.meta.url).href)});
+   const path = process.argv[1];
+   ${body}`,
+  newPath(),
+];
+
+const notSanitized = {skip: sanitized && 'needs a collector at full speed'};
 void t.test(
-  'a connection that nobody refers to closes itself',
-  {skip: sanitized && 'needs a collector at full speed'},
+  'a connection that nobody refers to closes itself, but not before it has written',
+  notSanitized,
   async (t) => {
-    const program = `
-    import {connect} from 'node:net';
-    const {addon} = await import(${JSON.stringify(new URL('support/builds.ts', import.meta.url).href)});
-    const listener = addon.listenUnix(process.argv[1], {mode: 0o600, backlog: 1}, () => {});
-    const client = connect(process.argv[1]);
-    client.resume();
+    const program = programWithAddon(`
+    let mode = 'idle';
+    const listener = addon.listenUnix(path, {mode: 0o600, backlog: 1}, (connection) => {
+      if (mode === 'writing') void connection.write(new Uint8Array(8 << 20));
+    });
+    const idle = connect(path).resume();
     const timer = setInterval(() => globalThis.gc(), 1);
-    client.on('close', () => { clearInterval(timer); listener.close(); });`;
-    execFileSync(process.execPath, ['--expose-gc', '--input-type=module', '-e', program, newPath()], {timeout: 60_000});
+    await new Promise((resolve) => idle.on('close', resolve));
+    mode = 'writing';
+    const reader = connect(path);
+    await new Promise((resolve) => { let turns = 0; setInterval(function () { if (++turns === 20) { clearInterval(this); resolve(); } }, 1); });
+    let total = 0;
+    reader.on('data', (data) => { total += data.length; });
+    await new Promise((resolve) => reader.on('close', resolve));
+    clearInterval(timer);
+    listener.close();
+    if (total !== 8 << 20) throw new Error(total + ' bytes');`);
+    execFileSync(process.execPath, program, {timeout: 60_000});
     t.pass('the client saw the end');
   },
 );
 
 void t.test('without free descriptors a peer is turned away at once, and later ones are served', async (t) => {
-  const program = `
-    import {openSync, closeSync} from 'node:fs';
-    const {addon} = await import(${JSON.stringify(new URL('support/builds.ts', import.meta.url).href)});
+  const program = programWithAddon(`
     const taken = [];
-    const listener = addon.listenUnix(process.argv[1], {mode: 0o600, backlog: 8}, (connection) => {
+    const listener = addon.listenUnix(path, {mode: 0o600, backlog: 8}, (connection) => {
       void connection.write(Buffer.from('served')).then(() => { connection.close(); listener.close(); });
     });
     try { for (;;) taken.push(openSync('/dev/null')); } catch {}
     process.stdout.write('full');
-    process.stdin.once('data', () => { for (const fd of taken) closeSync(fd); process.stdout.write('free'); process.stdin.destroy(); });`;
-  const path = newPath();
-  const words = ['-n', '64', process.execPath, '--input-type=module', '-e', program, path];
-  const child = spawn('prlimit', words.with(0, '--nofile=64').toSpliced(1, 1), {stdio: ['pipe', 'pipe', 'inherit']});
+    process.stdin.once('data', () => {
+      for (const fd of taken) closeSync(fd);
+      process.stdout.write('free');
+      process.stdin.destroy();
+    });`);
+  const path = program.at(-1) ?? '';
+  const child = spawn('prlimit', ['--nofile=64', process.execPath, ...program], {stdio: ['pipe', 'pipe', 'inherit']});
   t.equal(String((await once(child.stdout, 'data'))[0]), 'full');
   const refused = connect(path);
   refused.resume();
