@@ -1,5 +1,5 @@
 /** A pod: a network namespace inside a node, connected by the CNI binary, and a process in it that sends and answers. */
-
+import {createHash} from 'node:crypto';
 import {PodProcess} from './pod-process-client.ts';
 import {programs} from './programs.ts';
 import {mustRun, type ProgramOptions, type ProgramResult, runProgram} from './run-program.ts';
@@ -16,11 +16,11 @@ export interface PodHost {
 
 export interface PodOptions {
   readonly name: string;
-  /** Container id; the pod's name when absent. */
+  /** Sandbox of the pod: 64 hexadecimal digits made of node and name when absent. */
   readonly containerId?: string;
   /** Fields added to the network configuration, or replacing its own. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** CNI_ARGS, for example `K8S_POD_NAME=a;K8S_POD_NAMESPACE=default`. */
+  /** Added to what kubelet passes in CNI_ARGS, for example `IP=10.65.0.7`. */
   readonly args?: string;
 }
 
@@ -55,7 +55,7 @@ export class LabPod {
   constructor(node: PodHost, options: PodOptions) {
     this.node = node;
     this.name = options.name;
-    this.containerId = options.containerId ?? options.name;
+    this.containerId = options.containerId ?? createHash('sha256').update(`${node.name} ${options.name}`).digest('hex');
     this.#options = options;
   }
 
@@ -100,10 +100,17 @@ export class LabPod {
         CNI_NETNS: `/run/netns/${this.name}`,
         CNI_IFNAME: 'eth0',
         CNI_PATH: '/opt/cni/bin',
-        CNI_ARGS: this.#options.args ?? '',
+        CNI_ARGS: this.#arguments(),
         ...overrides.env,
       },
     });
+  }
+
+  /** CNI_ARGS as kubelet's runtime fills them. */
+  #arguments(): string {
+    const pod = `K8S_POD_NAMESPACE=default;K8S_POD_NAME=${this.name};K8S_POD_INFRA_CONTAINER_ID=${this.containerId}`;
+    const {args} = this.#options;
+    return `IgnoreUnknown=1;${pod}${args === undefined ? '' : `;${args}`}`;
   }
 
   /** The process inside the pod that answers and sends; started on first use. */

@@ -18,8 +18,9 @@ export interface StreamResult {
 }
 
 export interface TrafficStream {
-  /** Ends it and tells. */
-  end(): Promise<StreamResult>;
+  /** Known once the stream has been ended. */
+  readonly outcome: Promise<StreamResult>;
+  end(): Promise<void>;
 }
 
 type Request =
@@ -71,13 +72,14 @@ export class PodProcess {
   /** Starts a stream of numbered datagrams that the other side sends back. */
   stream(to: string, everyMs = 5): TrafficStream {
     const id = this.#nextId++;
-    const outcome = this.#ask({do: 'stream', to, everyMs}, id);
+    const outcome = this.#ask({do: 'stream', to, everyMs}, id).then(({sent, lost, error}) => {
+      if (sent === undefined || lost === undefined) throw new Error(`stream to ${to}: ${error}`);
+      return {sent, lost};
+    });
     return {
+      outcome,
       end: async () => {
         await this.#ask({do: 'end', stream: id});
-        const {sent, lost, error} = await outcome;
-        if (sent === undefined || lost === undefined) throw new Error(`stream to ${to}: ${error}`);
-        return {sent, lost};
       },
     };
   }
