@@ -1,0 +1,268 @@
+/**
+ * ADD: connects a pod, and answers when its packets can flow.
+ *
+ *   look    datastore ready? endpoints of this workload? profile of the network?
+ *   get     addresses, committed  |  the veth, both ends down            at the same time
+ *   write   endpoint to the datastore and to Felix  |  the pod's side    at the same time
+ *   wait    Felix: settings, link up, routes, neighbours of the host's side
+ *
+ * Each step registers how to take it back before it has an effect; when one fails, or the caller is gone, everything is
+ * taken back and the error answered. Killed anywhere in between, the same ADD can be repeated: it finds what is there.
+ *
+ * An ADD for a container that is connected already (without Kubernetes) is answered from its endpoint, as Calico does,
+ * but only if the link is really there.
+ */
+import {parseIpWithPrefix} from '../lib/cidr.ts';
+import {AgentError} from '../lib/errors.ts';
+import type {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
+import {getLink} from '../netlink/links.ts';
+import {type Addresses, assignAddresses, hostNetwork, OWN_IPAM} from './addresses.ts';
+import {parseCniArgs} from './cni-args.ts';
+import {requireDatastoreReady} from './datastore-gate.ts';
+import {ensureNetworkProfile} from './network-profile.ts';
+import {podMtu} from './pod-mtu.ts';
+import {isPair, type PodSettings, type PodVeth} from './pod-network.ts';
+import {type AttachmentRequest, requireNetns} from './request.ts';
+import type {CniResult} from './result.ts';
+import {type Call, CLEAN_UP, type Services} from './services.ts';
+import {together, Undo} from './undo.ts';
+import {buildEndpoint, endpointIdOf, requireEndpoint, type Workload, workloadOf} from './workload.ts';
+
+export async function add(request: AttachmentRequest, services: Services, call: Call): Promise<CniResult> {
+  const {config, containerId} = request;
+  const {nodeName: node, interfacePrefix} = services;
+  const {pod} = parseCniArgs(request.args);
+  const workload = workloadOf({node, network: config.name, containerId, pod, interfacePrefix});
+  requireSupported(request, workload);
+  requireEndpoint(workload, request.ifname);
+  const netns = requireNetns(request.netns);
+  return services.lock.run(lockNames(workload), call.signal, () =>
+    new Add(request, workload, netns, services, call).run(),
+  );
+}
+
+/** A pod and a container each have one call at a time. */
+export const lockNames = ({orchestrator, namespace, pod, containerId}: Workload): string[] =>
+  pod === undefined ? [containerId] : [containerId, `${orchestrator}/${namespace}/${pod}`];
+
+function requireSupported({config, program}: AttachmentRequest, {orchestrator}: Workload): void {
+  if (config.policyType === 'k8s')
+    throw new AgentError('E_UNSUPPORTED', 'policy.type is k8s, but the Kubernetes API is not configured in this agent');
+  if (config.wantsAddressesWithoutIpam && orchestrator === 'cni')
+    throw new AgentError('E_CNI_BAD_FIELD', 'requested feature is not supported for this runtime: ip_addrs_no_ipam');
+  if (program === 'calico' && config.ipam.type === '')
+    throw new AgentError('E_CNI_BAD_FIELD', 'no plugin name provided: ipam.type is missing');
+}
+
+function requireAddresses(addresses: Addresses): Addresses {
+  const isOdd = addresses.ips.some(({address}) => parseIpWithPrefix(address) === undefined);
+  if (addresses.ips.length > 0 && !isOdd) return addresses;
+  throw new AgentError('E_CNI_FAILED', 'IPAM plugin returned no IP addresses in result');
+}
+
+class Add {
+  readonly #request: AttachmentRequest;
+  readonly #workload: Workload;
+  readonly #netns: {readonly path: string; readonly fd: number};
+  readonly #services: Services;
+  readonly #call: Call;
+  readonly #undo = new Undo();
+
+  constructor(
+    request: AttachmentRequest,
+    workload: Workload,
+    netns: {readonly path: string; readonly fd: number},
+    services: Services,
+    call: Call,
+  ) {
+    this.#request = request;
+    this.#workload = workload;
+    this.#netns = netns;
+    this.#services = services;
+    this.#call = call;
+  }
+
+  async run(): Promise<CniResult> {
+    const {log} = this.#services;
+    try {
+      return await this.#connect();
+    } catch (error) {
+      await this.#undo.run(log);
+      throw error;
+    }
+  }
+
+  async #connect(): Promise<CniResult> {
+    const {endpoints, resources} = this.#services;
+    const {signal} = this.#call;
+    const [[existing]] = await together(
+      endpoints.of(this.#workload, {signal}),
+      requireDatastoreReady(resources, {signal}),
+    );
+    const answer = existing === undefined ? undefined : await this.#answerFrom(existing);
+    if (answer !== undefined) return answer;
+    const [[addresses, veth]] = await together(
+      this.#obtain(existing),
+      ensureNetworkProfile(this.#request.config.name, resources, {signal}),
+    );
+    using _ = veth;
+    const result = await this.#bringUp(addresses, veth, existing);
+    await this.#releaseReplaced(existing, addresses);
+    return result;
+  }
+
+  /** With nothing there yet, nothing is lost by making the link before it is sure that there are addresses. */
+  async #obtain(existing: WorkloadEndpoint | undefined): Promise<[Addresses, PodVeth]> {
+    let assigned: Addresses | undefined;
+    this.#undo.add('addresses', async () => assigned?.release());
+    const assign = async (): Promise<Addresses> => {
+      assigned = await this.#assign();
+      return requireAddresses(assigned);
+    };
+    if (existing === undefined) return together(assign(), this.#createVeth(existing));
+    return [await assign(), await this.#createVeth(existing)];
+  }
+
+  async #bringUp(addresses: Addresses, veth: PodVeth, existing: WorkloadEndpoint | undefined): Promise<CniResult> {
+    const {endpoints, felix, podNetwork, log} = this.#services;
+    const {signal} = this.#call;
+    const ipNetworks = addresses.ips.map(({address}) => hostNetwork(address));
+    const settings = this.#podSettings(ipNetworks);
+    const facts = {endpoint: this.#endpointName(existing), mac: veth.link.mac ?? '', ipNetworks};
+    const endpoint = buildEndpoint(this.#workload, facts, existing);
+    this.#undo.add('endpoint', () => this.#restoreEndpoint(endpoint, existing));
+    const written = endpoints.write(endpoint, existing, {signal});
+    await together(
+      written,
+      together(podNetwork.configure(veth, settings), felix.waitForEndpoint(endpointIdOf(endpoint), signal)),
+    );
+    await podNetwork.configureIpv6(veth, settings, signal);
+    signal.throwIfAborted();
+    const {containerId, hostInterface, pod, namespace} = this.#workload;
+    log.info({containerId, pod, namespace, interface: hostInterface, ipNetworks}, 'pod connected');
+    return this.#result(endpoint, {mtu: veth.link.mtu, routes: addresses.routes});
+  }
+
+  #assign(): Promise<Addresses> {
+    const {ifname} = this.#request;
+    return assignAddresses(this.#request, this.#workload, ifname, this.#services, this.#call);
+  }
+
+  async #createVeth(existing: WorkloadEndpoint | undefined): Promise<PodVeth> {
+    const {podNetwork, readPodMtu} = this.#services;
+    const {config, ifname} = this.#request;
+    const {hostInterface} = this.#workload;
+    const request = {
+      netnsFd: this.#netns.fd,
+      ifname,
+      hostInterface,
+      mtu: podMtu(config, readPodMtu),
+      queues: config.queues,
+    };
+    const veth = await podNetwork.createVeth(request, () => this.#mayReplace(existing));
+    this.#undo.add('veth', () => podNetwork.deleteHostLink(hostInterface));
+    return veth;
+  }
+
+  /**
+   * A left-over of this workload goes; so does one of nobody. But the names of two containers may begin alike, and one
+   * must not cut the other off.
+   */
+  async #mayReplace(existing: WorkloadEndpoint | undefined): Promise<boolean> {
+    const {endpoints, nodeName} = this.#services;
+    const {hostInterface} = this.#workload;
+    if (existing?.spec.interfaceName === hostInterface) return true;
+    const all = await endpoints.ofNode(nodeName, {signal: this.#call.signal});
+    const holder = all.find(({spec}) => spec.interfaceName === hostInterface);
+    if (holder === undefined) return true;
+    throw new AgentError(
+      'E_CNI_FAILED',
+      `the host interface ${hostInterface} belongs to ${endpointIdOf(holder)}, whose name begins alike`,
+      {link: hostInterface, endpoint: endpointIdOf(holder)},
+    );
+  }
+
+  /** In Kubernetes a pod has one endpoint, under the name its first interface gave it. */
+  #endpointName(existing: WorkloadEndpoint | undefined): string {
+    return existing === undefined || existing.spec.endpoint === '' ? this.#request.ifname : existing.spec.endpoint;
+  }
+
+  #podSettings(ipNetworks: readonly string[]): PodSettings {
+    const {ipam, includesDefaultRoutes, allowsIpForwarding} = this.#request.config;
+    const {routeDestinations} = ipam;
+    const hasOwnRoutes =
+      this.#workload.orchestrator === 'k8s' && ipam.type === 'host-local' && routeDestinations.length > 0;
+    const defaults = includesDefaultRoutes ? ['0.0.0.0/0', '::/0'] : [];
+    return {
+      ipNetworks,
+      destinations: hasOwnRoutes ? [...new Set([...routeDestinations, ...defaults])] : undefined,
+      allowsIpForwarding,
+    };
+  }
+
+  /** The result of an ADD that finds its work done; undefined when it is not. */
+  async #answerFrom(existing: WorkloadEndpoint): Promise<CniResult | undefined> {
+    const {endpoints, felix} = this.#services;
+    const {signal} = this.#call;
+    if (this.#workload.orchestrator !== 'cni' || !(await this.#isConnected(existing))) return undefined;
+    const {name} = this.#request.config;
+    const profiles = existing.spec.profiles ?? [];
+    if (!profiles.includes(name)) {
+      const spec = {...existing.spec, profiles: [...profiles, name]};
+      await endpoints.write({...existing, spec}, existing, {signal});
+    }
+    await felix.waitForEndpoint(endpointIdOf(existing), signal);
+    return this.#result(existing, {mtu: undefined, routes: []});
+  }
+
+  async #isConnected({spec}: WorkloadEndpoint): Promise<boolean> {
+    const {podNetwork} = this.#services;
+    using pod = podNetwork.openPod(this.#netns.fd);
+    const link = await getLink(pod, {name: spec.endpoint ?? ''});
+    const host = await podNetwork.hostLink(spec.interfaceName ?? '');
+    return link !== undefined && host !== undefined && link.mac === spec.mac && isPair(link, host);
+  }
+
+  /** What an earlier ADD of this container had got, nobody can use any more. */
+  async #releaseReplaced(existing: WorkloadEndpoint | undefined, {ips}: Addresses): Promise<void> {
+    const {nodeAllocator, log} = this.#services;
+    const {containerId, handleId} = this.#workload;
+    if (existing?.spec.containerID !== containerId || this.#request.config.ipam.type !== OWN_IPAM) return;
+    const kept = new Set(ips.map(({address}) => hostNetwork(address)));
+    const replaced = (existing.spec.ipNetworks ?? []).filter((net) => !kept.has(net));
+    if (replaced.length === 0) return;
+    try {
+      await nodeAllocator.releaseIps(
+        replaced.map((net) => ({ip: net.split('/')[0] ?? net, handleId})),
+        CLEAN_UP,
+      );
+    } catch (error) {
+      log.warn({containerId, addresses: replaced, err: error}, 'addresses of an earlier ADD stay until DEL');
+    }
+  }
+
+  /** The endpoint as it was before this call. */
+  async #restoreEndpoint(endpoint: WorkloadEndpoint, previous: WorkloadEndpoint | undefined): Promise<void> {
+    const {endpoints} = this.#services;
+    const stored = await endpoints.of(this.#workload, CLEAN_UP);
+    const current = stored.find(({metadata}) => metadata.name === endpoint.metadata.name);
+    if (current === undefined || current.spec.containerID !== this.#workload.containerId) return;
+    if (previous === undefined) await endpoints.remove(current, this.#workload.containerId, CLEAN_UP);
+    else if (previous.metadata.resourceVersion !== current.metadata.resourceVersion)
+      await endpoints.write(previous, current, CLEAN_UP);
+  }
+
+  #result(
+    {spec}: WorkloadEndpoint,
+    {mtu, routes}: {readonly mtu: number | undefined; readonly routes: CniResult['routes']},
+  ): CniResult {
+    return {
+      interfaces: [
+        {name: spec.interfaceName ?? ''},
+        {name: this.#request.ifname, mac: spec.mac, mtu, sandbox: this.#netns.path},
+      ],
+      ips: (spec.ipNetworks ?? []).map((address) => ({address, interface: 1})),
+      routes,
+    };
+  }
+}

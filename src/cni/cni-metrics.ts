@@ -1,0 +1,49 @@
+/** What the CNI server counts: calls by verb and outcome, the time IPAM takes of them, and who was turned away. */
+import {Counter, Histogram} from 'prom-client';
+import type {Registry} from '../lib/metrics.ts';
+import type {Program} from '../native/shim-protocol.ts';
+import type {Verb} from './cni-version.ts';
+
+const SECONDS = [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+export class CniMetrics {
+  readonly #calls: Histogram<'plugin' | 'verb' | 'code'>;
+  readonly #ipam: Histogram<'operation' | 'outcome'>;
+  readonly #refused: Counter<'cause'>;
+
+  constructor(dependencies: {readonly registry: Registry}) {
+    const registers = [dependencies.registry];
+    this.#calls = new Histogram({
+      name: 'calico_cni_request_duration_seconds',
+      help: 'Duration of CNI calls from the whole request to its answer, by verb and CNI error code (0: success).',
+      labelNames: ['plugin', 'verb', 'code'],
+      buckets: SECONDS,
+      registers,
+    });
+    this.#ipam = new Histogram({
+      name: 'calico_cni_ipam_duration_seconds',
+      help: 'Duration of assigning and releasing the addresses of one CNI call.',
+      labelNames: ['operation', 'outcome'],
+      buckets: SECONDS,
+      registers,
+    });
+    this.#refused = new Counter({
+      name: 'calico_cni_refused_connections_total',
+      help: 'Connections to the CNI socket that were turned away, by cause.',
+      labelNames: ['cause'],
+      registers,
+    });
+  }
+
+  called(plugin: Program, verb: Verb | 'test' | 'unknown', code: number, durationMs: number): void {
+    this.#calls.observe({plugin, verb, code: String(code)}, durationMs / 1000);
+  }
+
+  ipam(operation: 'assign' | 'release', outcome: 'ok' | 'failed', durationMs: number): void {
+    this.#ipam.observe({operation, outcome}, durationMs / 1000);
+  }
+
+  refused(cause: string): void {
+    this.#refused.inc({cause});
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * DEL: takes a container's network away. May be called again, without a namespace, for what was never added, or for an
+ * old sandbox of a pod that has a new one: all of that succeeds, and nothing is touched that is not this container's.
+ *
+ * First it is found out whose things they are; when the datastore does not answer, nothing is touched at all. Then the
+ * endpoint goes (with it Felix's routes), then the link, and last the addresses: they may be given to another pod only
+ * when this one cannot use them any more.
+ *
+ * What surprised us in Calico: one handle holds the addresses of all interfaces of a container, and a DEL for any of
+ * them released them all. Here they stay until the last endpoint of the container goes.
+ */
+import {AgentError} from '../lib/errors.ts';
+import type {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
+import {lockNames} from './add.ts';
+import {releaseAddresses} from './addresses.ts';
+import {parseCniArgs} from './cni-args.ts';
+import {requireDatastoreReady} from './datastore-gate.ts';
+import {isOf} from './endpoints.ts';
+import {type AttachmentRequest, requireNetns} from './request.ts';
+import type {Call, Services} from './services.ts';
+import {together} from './undo.ts';
+import {endpointNameOf, type Workload, workloadOf} from './workload.ts';
+
+const ENOENT = 2;
+
+export async function del(request: AttachmentRequest, services: Services, call: Call): Promise<void> {
+  const {config, containerId} = request;
+  const {nodeName: node, interfacePrefix, lock} = services;
+  const {pod} = parseCniArgs(request.args);
+  const workload = workloadOf({node, network: config.name, containerId, pod, interfacePrefix});
+  if (config.ipam.type === '') throw new AgentError('E_CNI_BAD_FIELD', 'no plugin name provided: ipam.type is missing');
+  requireUsable(request);
+  await lock.run(lockNames(workload), call.signal, () => disconnect(request, workload, services, call));
+}
+
+/** A namespace that is gone is as good as deleted; anything else in its place is an error. */
+function requireUsable({netns}: AttachmentRequest): void {
+  if (netns.kind === 'absent' || (netns.kind === 'unopened' && netns.errno === ENOENT)) return;
+  requireNetns(netns);
+}
+
+async function disconnect(
+  request: AttachmentRequest,
+  workload: Workload,
+  services: Services,
+  call: Call,
+): Promise<void> {
+  const {endpoints, resources, log} = services;
+  const {signal} = call;
+  const {containerId} = workload;
+  const [all] = await together(endpoints.of(workload, {signal}), requireDatastoreReady(resources, {signal}));
+  const name = endpointNameOf(workload, request.ifname);
+  const own = all.filter((endpoint) => isOf(endpoint, containerId));
+  const endpoint = own.find(({metadata}) => metadata.name === name);
+  const isGone = endpoint !== undefined && (await endpoints.remove(endpoint, containerId, {signal}));
+  await deleteLink(request, isGone ? endpoint : undefined, services, call);
+  const others = own.filter((each) => each !== endpoint);
+  if (others.length === 0) await releaseAddresses(request, workload, services, call);
+  log.info(
+    {containerId, pod: workload.pod, namespace: workload.namespace, endpoint: isGone ? name : undefined},
+    'pod disconnected',
+  );
+}
+
+async function deleteLink(
+  {netns, ifname}: AttachmentRequest,
+  endpoint: WorkloadEndpoint | undefined,
+  {podNetwork, endpoints, nodeName}: Services,
+  {signal}: Call,
+): Promise<void> {
+  const host = endpoint?.spec.interfaceName;
+  if (netns.kind === 'open') {
+    const recorded = host === undefined ? undefined : {name: host, podMac: endpoint?.spec.mac};
+    await podNetwork.deletePodLink(netns.fd, ifname, recorded, signal);
+    return;
+  }
+  // There is no way to the pod's side. Its network goes with the host's side, unless that is somebody else's by now.
+  if (host === undefined || (await podNetwork.hostLink(host)) === undefined) return;
+  const claimants = await endpoints.ofNode(nodeName, {signal});
+  if (!claimants.some(({spec}) => spec.interfaceName === host)) await podNetwork.deleteHostLink(host);
+}

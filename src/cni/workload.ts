@@ -1,0 +1,157 @@
+/**
+ * Who a call is about, and the names that follow from it: the WorkloadEndpoint, the host's side of the veth, the handle
+ * of the addresses. With the names of a pod it is Kubernetes' (orchestrator `k8s`, one endpoint per pod whatever the
+ * sandbox), without it is the runtime's alone (`cni`, one per container).
+ */
+
+import type {Owner} from '../ipam/block.ts';
+import {AgentError} from '../lib/errors.ts';
+import {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
+import {
+  containerInterfaceName,
+  goTimestamp,
+  podInterfaceName,
+  type WorkloadEndpointIdentity,
+  workloadEndpointName,
+  workloadEndpointNamePrefix,
+  workloadHandleId,
+  workloadPart,
+} from '../model/names.ts';
+import type {CniArgs} from './cni-args.ts';
+
+export interface Workload {
+  readonly node: string;
+  readonly orchestrator: 'k8s' | 'cni';
+  readonly namespace: string;
+  readonly pod: string | undefined;
+  readonly containerId: string;
+  readonly network: string;
+  /** Host's side of the veth. */
+  readonly hostInterface: string;
+  /** Handle of its addresses; undefined when there can be none of that name. */
+  readonly handleId: string | undefined;
+}
+
+export interface WorkloadFacts {
+  readonly node: string;
+  readonly network: string;
+  readonly containerId: string;
+  readonly pod: CniArgs['pod'];
+  /** The first prefix of Felix's InterfacePrefix. */
+  readonly interfacePrefix: string;
+}
+
+/** Namespace of endpoints without Kubernetes. */
+const DEFAULT_NAMESPACE = 'default';
+const LONGEST_NAME = 253;
+/** Of an allocation made by ADD of this agent: an endpoint is to follow, so without one it is a left-over. */
+export const ENDPOINT_ATTRIBUTE = 'endpoint';
+
+export function workloadOf({node, network, containerId, pod, interfacePrefix}: WorkloadFacts): Workload {
+  const hasHandle = network.length <= LONGEST_NAME && containerId.length <= LONGEST_NAME;
+  return {
+    node,
+    network,
+    containerId,
+    orchestrator: pod === undefined ? 'cni' : 'k8s',
+    namespace: pod?.namespace ?? DEFAULT_NAMESPACE,
+    pod: pod?.name,
+    hostInterface:
+      pod === undefined
+        ? containerInterfaceName(containerId)
+        : podInterfaceName(pod.namespace, pod.name, interfacePrefix),
+    handleId: hasHandle ? workloadHandleId(network, containerId) : undefined,
+  };
+}
+
+/** Name of the endpoint for interface `endpoint`; undefined when there can be none. */
+export function endpointNameOf(workload: Workload, endpoint: string): string | undefined {
+  const name = workloadEndpointName({...identityOf(workload), endpoint});
+  return name === undefined || name.length > LONGEST_NAME ? undefined : name;
+}
+
+/** Keys of all endpoints of the workload begin with this; others may too. Undefined when it can have none. */
+export function endpointKeyPrefixOf(workload: Workload): string | undefined {
+  const prefix = workloadEndpointNamePrefix(identityOf(workload));
+  // With a part missing the prefix would be that of the whole node.
+  if (workloadPart(identityOf(workload)) === undefined || endpointNameOf(workload, 'x') === undefined) return undefined;
+  return `${WorkloadEndpoint.prefix(workload.namespace)}${prefix}`;
+}
+
+/** By which Felix knows an endpoint. */
+export function endpointIdOf({spec, metadata}: WorkloadEndpoint): string {
+  const {orchestrator, endpoint} = spec;
+  return `${orchestrator}/${metadata.namespace ?? ''}/${workloadPart(spec) ?? ''}/${endpoint}`;
+}
+
+/** True for an endpoint of this very workload: key prefixes alone also fit `a-b` when one looks for `a`. */
+export function isEndpointOf(workload: Workload, {spec, metadata}: WorkloadEndpoint): boolean {
+  return (
+    spec.node === workload.node &&
+    spec.orchestrator === workload.orchestrator &&
+    metadata.namespace === workload.namespace &&
+    workloadPart(spec) === workloadPart(identityOf(workload))
+  );
+}
+
+/** The owner of an allocation. `endpoint` is the interface an endpoint will follow for; undefined for IPAM alone. */
+export function ownerOf(workload: Workload, endpoint: string | undefined, wallMs: number): Owner {
+  const {handleId, node, pod, namespace} = workload;
+  if (handleId === undefined)
+    throw new AgentError('E_INVALID_RESOURCE', 'network name and container id must not be longer than 253 characters');
+  const attributes = new Map([['node', node]]);
+  if (pod !== undefined) attributes.set('pod', pod).set('namespace', namespace);
+  attributes.set('timestamp', goTimestamp(BigInt(Math.floor(wallMs * 1e6))));
+  if (endpoint !== undefined) attributes.set(ENDPOINT_ATTRIBUTE, endpoint);
+  return {handleId, attributes};
+}
+
+export interface EndpointFacts {
+  readonly endpoint: string;
+  readonly mac: string;
+  /** CIDRs of full length. */
+  readonly ipNetworks: readonly string[];
+}
+
+/** The endpoint as it is written. `previous` is what stands under that name: its labels and ports stay. */
+export function buildEndpoint(
+  workload: Workload,
+  {endpoint, mac, ipNetworks}: EndpointFacts,
+  previous: WorkloadEndpoint | undefined,
+): WorkloadEndpoint {
+  const {containerId, hostInterface, namespace, network} = workload;
+  const name = endpointNameOf(workload, endpoint);
+  if (name === undefined) throw noEndpointName(workload, endpoint);
+  const {node, orchestrator, pod} = workload;
+  const facts = {
+    node,
+    orchestrator,
+    ...(pod === undefined ? {} : {pod}),
+    endpoint,
+    containerID: containerId,
+    ipNetworks,
+    profiles: [network],
+    interfaceName: hostInterface,
+    mac,
+  };
+  if (previous !== undefined) return WorkloadEndpoint.complete({...previous, spec: {...previous.spec, ...facts}});
+  return WorkloadEndpoint.create({metadata: {name, namespace}, spec: facts});
+}
+
+/** Throws E_INVALID_RESOURCE when no endpoint could be written for the workload: before anything is done for it. */
+export function requireEndpoint(workload: Workload, endpoint: string): void {
+  buildEndpoint(workload, {endpoint, mac: 'ee:ee:ee:ee:ee:ee', ipNetworks: []}, undefined);
+}
+
+function identityOf({node, orchestrator, pod, containerId}: Workload): WorkloadEndpointIdentity {
+  return {node, orchestrator, containerID: containerId, ...(pod === undefined ? {} : {pod})};
+}
+
+function noEndpointName(workload: Workload, endpoint: string): AgentError {
+  const part = workload.pod ?? workload.containerId;
+  return new AgentError(
+    'E_INVALID_RESOURCE',
+    `no WorkloadEndpoint can be named after ${JSON.stringify(part.slice(0, 128))}: a part of its name must not begin or end with a dash, and the whole has 253 characters at most`,
+    {endpoint},
+  );
+}
