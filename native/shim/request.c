@@ -32,7 +32,6 @@ void read_stdin(struct buffer *input, int64_t deadline) {
       input->size += (size_t)count;
     } else {
       if (error == 0) error = errno;
-      if (error == EBADF) return; /* closed: as if empty */
       if (error != EINTR && error != EAGAIN) {
         report_error(CNI_IO_FAILURE, "cannot read standard input", "%s", strerror(error));
       }
