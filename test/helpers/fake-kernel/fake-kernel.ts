@@ -40,6 +40,8 @@ export class FakeKernel implements Pick<Addon, 'openNetlink' | 'readSysctls' | '
   readonly #refusals: OrderedRefusal[] = [];
   #lostAnswers = 0;
   #sysctlsReadOnly = false;
+  /** Changes are told to nobody: the listeners' buffers are full. */
+  isSilent = false;
 
   constructor() {
     this.tables = new FakeTables((change) => this.#announce(change));
@@ -48,6 +50,10 @@ export class FakeKernel implements Pick<Addon, 'openNetlink' | 'readSysctls' | '
   /** Messages of this type are refused with `errno`: `count` of them, after `skip` that pass. */
   refuse(type: number, errno: number, {skip = 0, count = 1}: {skip?: number; count?: number} = {}): void {
     this.#refusals.push({type, errno, skip, count});
+  }
+
+  clearRefusals(): void {
+    this.#refusals.length = 0;
   }
 
   loseAnswers(count: number): void {
@@ -247,6 +253,7 @@ export class FakeKernel implements Pick<Addon, 'openNetlink' | 'readSysctls' | '
 
   /** Listeners hear of it later, as from a socket. */
   #announce(change: Change): void {
+    if (this.isSilent) return;
     const data = encodeChange(change);
     for (const listener of this.#listeners)
       setImmediate(() => {
