@@ -11,8 +11,9 @@
 import {randomBytes} from 'node:crypto';
 import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {hostname} from 'node:os';
-import {dirname} from 'node:path';
+import {dirname, join} from 'node:path';
 import {collectDefaultMetrics} from 'prom-client';
+import {CniServer} from '../cni/cni-server.ts';
 import {openStore, parseStoreConfig} from '../datastore/open-store.ts';
 import {Resources} from '../datastore/resources.ts';
 import type {Store} from '../datastore/store.ts';
@@ -32,6 +33,7 @@ import {createLogger, type Logger} from '../lib/log.ts';
 import {createRegistry, StageMetrics} from '../lib/metrics.ts';
 import {BLOCKS_PREFIX, IPAM_CONFIG_KEY, RESOURCES_PREFIX} from '../model/keys.ts';
 import {CALICO_VERSION} from '../model/version.ts';
+import {addon} from '../native/addon.ts';
 import {RouteSocket} from '../netlink/route-socket.ts';
 import {type Command, parseCommandLine, USAGE} from './command-line.ts';
 import {type NodeSettings, parseNodeSettings} from './environment.ts';
@@ -48,6 +50,8 @@ const NODENAME_FILE = '/var/lib/calico/nodename';
 const FELIX_CONFIG_FILE = '/etc/calico/felix.cfg';
 /** A stop that takes longer is a defect. */
 const STOP_LIMIT_MS = 10_000;
+/** How long CNI calls under way may go on when the agent stops. */
+const CNI_STOP_GRACE_MS = 5_000;
 
 const env = process.env;
 const clock = systemClock;
@@ -172,7 +176,7 @@ async function runAgent(
     {clock, log, registry, stageMetrics, health, config, rules: noRules},
   );
   const rules = new WatchedRules({store, log});
-  const nodeAllocator = new NodeAllocator({node: nodeName}, {store, rules, clock, log: log.child({module: 'ipam'})});
+  const nodeAllocator = createNodeAllocator(nodeName, {store, rules, stageMetrics, log});
   const tunnels = new TunnelAddressKeeper(
     {node: nodeName, usePodCidr: settings.usePodCidr},
     {store, allocator, clock, log: log.child({module: 'tunnel-addresses'})},
@@ -180,6 +184,31 @@ async function runAgent(
   const syncer = new Syncer(
     {prefixes: [RESOURCES_PREFIX, BLOCKS_PREFIX, IPAM_CONFIG_KEY]},
     {store, clock, log: log.child({module: 'datastore'}), sink: fanOut([felix, rules, nodeAllocator, tunnels])},
+  );
+
+  const cni = new CniServer(
+    {
+      socketPath: env.CALICO_CNI_SOCKET || undefined,
+      nodeName,
+      datastoreType: parseStoreConfig(env).type,
+      interfacePrefix: config.get('InterfacePrefix')[0] ?? 'cali',
+      mtuFile: join(dirname(nodeNameFile()), 'mtu'),
+      stopGraceMs: CNI_STOP_GRACE_MS,
+    },
+    {
+      store,
+      resources: new Resources({store, clock}),
+      nodeAllocator,
+      rules,
+      felix,
+      readiness: () =>
+        felix.isInSync ? {state: 'ready'} : {state: 'unavailable', reason: 'the agent has not synchronised yet'},
+      addon: addon(),
+      clock,
+      log,
+      registry,
+      stageMetrics,
+    },
   );
 
   const probes = () => {
@@ -208,6 +237,7 @@ async function runAgent(
   felix.start();
   await listen();
   syncer.start();
+  await cni.start();
   log.info({node: nodeName, version: CALICO_VERSION}, 'calico-node runs');
 
   const signal = await untilStopped();
@@ -217,12 +247,26 @@ async function runAgent(
     process.exit(1);
   }, STOP_LIMIT_MS);
   giveUp.unref();
+  await cni.stop();
   await tunnels.stop();
   await felix.stop();
   await syncer.stop();
   await nodeAllocator.close();
   await Promise.all([healthServer.apply(undefined), metricsServer.apply(undefined)]);
   log.info({}, 'stopped; pods stay connected');
+}
+
+function createNodeAllocator(
+  nodeName: string,
+  {stageMetrics, ...dependencies}: {store: Store; rules: WatchedRules; stageMetrics: StageMetrics; log: Logger},
+): NodeAllocator {
+  const recorder = stageMetrics.stage('ipam', {
+    queueDepth: () => allocator.queueDepth(),
+    oldestPendingMs: () => allocator.oldestPendingMs(),
+  });
+  const log = dependencies.log.child({module: 'ipam'});
+  const allocator = new NodeAllocator({node: nodeName}, {...dependencies, clock, log, recorder});
+  return allocator;
 }
 
 const LISTEN_PARAMETERS = [
