@@ -17,6 +17,7 @@ export interface FelixInstanceOptions {
   readonly parameters?: Readonly<Record<string, string>>;
   readonly rules?: RulesStep;
   readonly mtuFolder?: string;
+  readonly endpointStatusFolder?: string;
   readonly log?: Logger;
 }
 

@@ -251,7 +251,13 @@ function takeStep(random: Random, kernel: FakeKernel, put: (...intents: readonly
     case 1:
       return put(gone(endpoint(n)));
     case 2:
-      return put(...remoteNode(n + 1).map((intent) => (random.chance() ? renumbered(intent) : intent)));
+      // All of a node, or only its ends at other addresses: its routes are not told again.
+      if (random.chance()) return put(...remoteNode(n + 1));
+      return put(
+        ...remoteNode(n + 1)
+          .filter(({kind}) => kind === 'vtep')
+          .map(renumbered),
+      );
     case 3:
       return put(
         ...remoteNode(n + 1)
