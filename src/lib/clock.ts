@@ -12,6 +12,12 @@ export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   schedule(delayMs, task) {
+    // A timer of 0 ms waits a whole one: "at once" is the next turn of the event loop.
+    if (delayMs <= 0) {
+      const immediate = setImmediate(task);
+      immediate.unref();
+      return () => clearImmediate(immediate);
+    }
     const timer = setTimeout(task, delayMs);
     timer.unref();
     return () => clearTimeout(timer);

@@ -305,7 +305,8 @@ async function prepareRoutes(bench: Bench): Promise<void> {
 
 const ROUTES_4: DriverCase<ReturnType<typeof routeKey>, RouteEntry> = {
   name: 'IPv4 routes',
-  make: ({ownership, socket}) => new RouteDriver({family: 4}, {ownership, socket}),
+  make: ({ownership, socket}) =>
+    new RouteDriver({family: 4}, {ownership, socket, clock: systemClock}),
   prepare: prepareRoutes,
   keyOf: routeKey,
   entries: [
@@ -346,7 +347,8 @@ const ROUTES_4: DriverCase<ReturnType<typeof routeKey>, RouteEntry> = {
 
 const ROUTES_6: DriverCase<ReturnType<typeof routeKey>, RouteEntry> = {
   name: 'IPv6 routes',
-  make: ({ownership, socket}) => new RouteDriver({family: 6}, {ownership, socket}),
+  make: ({ownership, socket}) =>
+    new RouteDriver({family: 6}, {ownership, socket, clock: systemClock}),
   prepare: prepareRoutes,
   keyOf: routeKey,
   entries: [
@@ -393,7 +395,7 @@ const ROUTES_6: DriverCase<ReturnType<typeof routeKey>, RouteEntry> = {
 
 const NEIGHBOURS: DriverCase<ReturnType<typeof neighbourKey>, NeighbourEntry> = {
   name: 'neighbours',
-  make: ({ownership, socket}) => new NeighbourDriver({ownership, socket}),
+  make: ({ownership, socket}) => new NeighbourDriver({ownership, socket, clock: systemClock}),
   async prepare(bench) {
     await prepareTunnels(bench);
     must(
@@ -438,7 +440,7 @@ const NEIGHBOURS: DriverCase<ReturnType<typeof neighbourKey>, NeighbourEntry> = 
 
 const FDB: DriverCase<ReturnType<typeof fdbKey>, FdbEntry> = {
   name: 'forwarding entries',
-  make: ({socket}) => new FdbDriver({socket}),
+  make: ({socket}) => new FdbDriver({socket, clock: systemClock}),
   async prepare(bench) {
     await prepareTunnels(bench);
     must(
@@ -470,7 +472,7 @@ const FDB: DriverCase<ReturnType<typeof fdbKey>, FdbEntry> = {
 
 const ADDRESSES: DriverCase<ReturnType<typeof addressKey>, AddressEntry> = {
   name: 'tunnel addresses',
-  make: ({socket}) => new AddressDriver({socket}),
+  make: ({socket}) => new AddressDriver({socket, clock: systemClock}),
   prepare: prepareTunnels,
   keyOf: addressKey,
   entries: [

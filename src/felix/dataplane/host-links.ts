@@ -46,6 +46,9 @@ export class HostLinks {
   readonly #byName = new Map<string, HostLink>();
   /** Links that we have set up and whose event of that is still to come: what says "down" before it is older. */
   readonly #awaitingUp = new Set<number>();
+  /** Which names the last pattern matched. */
+  readonly #matches = new Map<string, boolean>();
+  #pattern: RegExp | undefined;
   /** Address -> indexes of the links that hold it. */
   readonly #holders = new Map<string, Set<number>>();
 
@@ -79,10 +82,23 @@ export class HostLinks {
 
   /** Smallest MTU of the links that are up and match; undefined when none does. */
   smallestMtu(pattern: RegExp): number | undefined {
+    if (pattern !== this.#pattern) {
+      this.#pattern = pattern;
+      this.#matches.clear();
+    }
     let smallest: number | undefined;
     for (const {name, isUp, mtu} of this.#byIndex.values())
-      if (isUp && (smallest === undefined || mtu < smallest) && pattern.test(name)) smallest = mtu;
+      if (isUp && (smallest === undefined || mtu < smallest) && this.#isMatch(name, pattern)) smallest = mtu;
     return smallest;
+  }
+
+  /** Asked for hundreds of workload interfaces at every run: an expression is slower than a look into a map. */
+  #isMatch(name: string, pattern: RegExp): boolean {
+    const known = this.#matches.get(name);
+    if (known !== undefined) return known;
+    const isMatch = pattern.test(name);
+    this.#matches.set(name, isMatch);
+    return isMatch;
   }
 
   /** Takes over a full read; returns what it shows to have changed. */
@@ -153,6 +169,7 @@ export class HostLinks {
     this.#byIndex.delete(index);
     this.#byName.delete(name);
     this.#awaitingUp.delete(index);
+    this.#matches.delete(name);
     for (const [ip, indexes] of this.#holders)
       if (indexes.delete(index) && indexes.size === 0) this.#holders.delete(ip);
   }

@@ -2,19 +2,23 @@
  * Addresses of our tunnel devices. A device carries one family, and of that family all addresses on it are ours: on the
  * IPv6 one also the link-local address that the kernel makes, for nobody answers there.
  */
+import type {Clock} from '../../../lib/clock.ts';
 import type {Changes, Driver} from '../../../lib/driver.ts';
 import {type AddressSpec, deleteAddresses, dumpAddresses, replaceAddresses} from '../../../netlink/addresses.ts';
 import type {RouteSocket} from '../../../netlink/route-socket.ts';
 import {type AddressEntry, type AddressKey, addressKey, TUNNEL_DEVICES, VXLAN_DEVICE} from '../../dataplane/entries.ts';
 import {findLinks} from '../shared/links-by-name.ts';
-import {collectFailures, missingLink} from '../shared/outcomes.ts';
+import {collectFailures} from '../shared/outcomes.ts';
+import {removalRequests, writeRequests} from '../shared/requests.ts';
 import {seenAddress} from '../shared/seen-address.ts';
 
 export class AddressDriver implements Driver<AddressKey, AddressEntry> {
   readonly kind = 'address';
   readonly #socket: RouteSocket;
+  readonly #clock: Clock;
 
-  constructor(dependencies: {readonly socket: RouteSocket}) {
+  constructor(dependencies: {readonly socket: RouteSocket; readonly clock: Clock}) {
+    this.#clock = dependencies.clock;
     this.#socket = dependencies.socket;
   }
 
@@ -41,39 +45,23 @@ export class AddressDriver implements Driver<AddressKey, AddressEntry> {
     {writes, removals}: Changes<AddressKey, AddressEntry>,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<AddressKey, Error>> {
-    const found = await findLinks(this.#socket, TUNNEL_DEVICES, signal);
+    const socket = this.#socket;
+    const found = await findLinks(socket, TUNNEL_DEVICES, signal);
+    const context = {found, clock: this.#clock, signal};
     const failed = new Map<AddressKey, Error>();
-
     // First the new one, so that the device is never without a source address.
-    const writtenKeys: AddressKey[] = [];
-    const specs: AddressSpec[] = [];
-    for (const [key, entry] of writes) {
-      const index = found.get(entry.link)?.index;
-      if (index === undefined) failed.set(key, missingLink(entry.link, 'write the address'));
-      else {
-        writtenKeys.push(key);
-        specs.push(specOf(entry, index));
-      }
-    }
-    if (specs.length > 0)
-      collectFailures(failed, writtenKeys, await replaceAddresses(this.#socket, specs, signal), 'write the address');
-
-    const removedKeys: AddressKey[] = [];
-    const gone: AddressSpec[] = [];
-    for (const [key, entry] of removals) {
-      const index = found.get(entry.link)?.index;
-      if (index === undefined) continue;
-      removedKeys.push(key);
-      gone.push(specOf(entry, index));
-    }
-    if (gone.length > 0)
-      collectFailures(failed, removedKeys, await deleteAddresses(this.#socket, gone, signal), 'remove the address');
+    const written = await writeRequests(writes, specOf, failed, context);
+    if (written.specs.length > 0)
+      collectFailures(failed, written.keys, await replaceAddresses(socket, written.specs, signal), 'write the address');
+    const removed = await removalRequests(removals, specOf, context);
+    if (removed.specs.length > 0)
+      collectFailures(failed, removed.keys, await deleteAddresses(socket, removed.specs, signal), 'remove the address');
     return failed;
   }
 }
 
 /** IPv6: usable at once (nobody else can have it), and without the route to itself that IPv4 does not get either. */
-function specOf({address}: AddressEntry, index: number): AddressSpec {
+function specOf({address}: AddressEntry, index = 0): AddressSpec {
   const [ip = '', length = ''] = address.split('/');
   const isIpv6 = ip.includes(':');
   return {index, ip, prefixLength: Number(length), nodad: isIpv6, noPrefixRoute: isIpv6};

@@ -2,19 +2,23 @@
  * Forwarding entries of our tunnel devices: which node is behind a MAC. All permanent entries there are ours, so one
  * that sends frames to a node that has left goes, and so does one that floods.
  */
+import type {Clock} from '../../../lib/clock.ts';
 import type {Changes, Driver} from '../../../lib/driver.ts';
-import {deleteFdb, dumpFdb, type FdbSpec, replaceFdb} from '../../../netlink/fdb.ts';
+import {deleteFdb, dumpFdb, replaceFdb} from '../../../netlink/fdb.ts';
 import type {RouteSocket} from '../../../netlink/route-socket.ts';
 import {type FdbEntry, type FdbKey, fdbKey, TUNNEL_DEVICES} from '../../dataplane/entries.ts';
 import {findLinks} from '../shared/links-by-name.ts';
-import {collectFailures, missingLink} from '../shared/outcomes.ts';
+import {collectFailures} from '../shared/outcomes.ts';
+import {removalRequests, writeRequests} from '../shared/requests.ts';
 import {seenFdb} from '../shared/seen-neighbour.ts';
 
 export class FdbDriver implements Driver<FdbKey, FdbEntry> {
   readonly kind = 'fdb';
   readonly #socket: RouteSocket;
+  readonly #clock: Clock;
 
-  constructor(dependencies: {readonly socket: RouteSocket}) {
+  constructor(dependencies: {readonly socket: RouteSocket; readonly clock: Clock}) {
+    this.#clock = dependencies.clock;
     this.#socket = dependencies.socket;
   }
 
@@ -34,32 +38,27 @@ export class FdbDriver implements Driver<FdbKey, FdbEntry> {
   }
 
   async apply({writes, removals}: Changes<FdbKey, FdbEntry>, signal: AbortSignal): Promise<ReadonlyMap<FdbKey, Error>> {
-    const found = await findLinks(this.#socket, TUNNEL_DEVICES, signal);
+    const socket = this.#socket;
+    const found = await findLinks(socket, TUNNEL_DEVICES, signal);
+    const context = {found, clock: this.#clock, signal};
     const failed = new Map<FdbKey, Error>();
-
-    const removedKeys: FdbKey[] = [];
-    const gone: FdbSpec[] = [];
-    for (const [key, {link, mac}] of removals) {
-      const index = found.get(link)?.index;
-      if (index === undefined) continue;
-      removedKeys.push(key);
-      gone.push({index, mac});
-    }
-    if (gone.length > 0)
-      collectFailures(failed, removedKeys, await deleteFdb(this.#socket, gone, signal), 'remove the forwarding entry');
-
-    const writtenKeys: FdbKey[] = [];
-    const specs: FdbSpec[] = [];
-    for (const [key, {destination, link, mac}] of writes) {
-      const index = found.get(link)?.index;
-      if (index === undefined) failed.set(key, missingLink(link, 'write the forwarding entry'));
-      else {
-        writtenKeys.push(key);
-        specs.push({index, mac, dst: destination});
-      }
-    }
-    if (specs.length > 0)
-      collectFailures(failed, writtenKeys, await replaceFdb(this.#socket, specs, signal), 'write the forwarding entry');
+    const removed = await removalRequests(removals, ({mac}, index = 0) => ({index, mac}), context);
+    if (removed.specs.length > 0)
+      collectFailures(
+        failed,
+        removed.keys,
+        await deleteFdb(socket, removed.specs, signal),
+        'remove the forwarding entry',
+      );
+    const specOf = ({destination, mac}: FdbEntry, index = 0) => ({index, mac, dst: destination});
+    const written = await writeRequests(writes, specOf, failed, context);
+    if (written.specs.length > 0)
+      collectFailures(
+        failed,
+        written.keys,
+        await replaceFdb(socket, written.specs, signal),
+        'write the forwarding entry',
+      );
     return failed;
   }
 }

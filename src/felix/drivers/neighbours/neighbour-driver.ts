@@ -1,25 +1,27 @@
 /** Permanent neighbours: of workloads (IPv4) and of remote tunnel devices. */
+import type {Clock} from '../../../lib/clock.ts';
 import type {Changes, Driver} from '../../../lib/driver.ts';
-import {
-  deleteNeighbours,
-  dumpNeighbours,
-  type NeighbourSelector,
-  type NeighbourSpec,
-  replaceNeighbours,
-} from '../../../netlink/neighbours.ts';
+import {deleteNeighbours, dumpNeighbours, replaceNeighbours} from '../../../netlink/neighbours.ts';
 import type {RouteSocket} from '../../../netlink/route-socket.ts';
 import {type NeighbourEntry, type NeighbourKey, neighbourKey} from '../../dataplane/entries.ts';
 import {findLinks, linkNames} from '../shared/links-by-name.ts';
-import {collectFailures, missingLink} from '../shared/outcomes.ts';
+import {collectFailures} from '../shared/outcomes.ts';
 import type {Ownership} from '../shared/ownership.ts';
+import {linksOf, removalRequests, writeRequests} from '../shared/requests.ts';
 import {seenNeighbour} from '../shared/seen-neighbour.ts';
 
 export class NeighbourDriver implements Driver<NeighbourKey, NeighbourEntry> {
   readonly kind = 'neighbour';
   readonly #socket: RouteSocket;
   readonly #ownership: Ownership;
+  readonly #clock: Clock;
 
-  constructor(dependencies: {readonly socket: RouteSocket; readonly ownership: Ownership}) {
+  constructor(dependencies: {
+    readonly socket: RouteSocket;
+    readonly ownership: Ownership;
+    readonly clock: Clock;
+  }) {
+    this.#clock = dependencies.clock;
     this.#socket = dependencies.socket;
     this.#ownership = dependencies.ownership;
   }
@@ -43,38 +45,26 @@ export class NeighbourDriver implements Driver<NeighbourKey, NeighbourEntry> {
     {writes, removals}: Changes<NeighbourKey, NeighbourEntry>,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<NeighbourKey, Error>> {
-    const links = [...writes.values(), ...removals.values()].map((entry) => entry.link);
-    const found = await findLinks(this.#socket, links, signal);
+    const socket = this.#socket;
+    const found = await findLinks(socket, linksOf(writes, removals), signal);
+    const context = {found, clock: this.#clock, signal};
     const failed = new Map<NeighbourKey, Error>();
-
-    const removedKeys: NeighbourKey[] = [];
-    const selectors: NeighbourSelector[] = [];
-    for (const [key, {ip, link}] of removals) {
-      const index = found.get(link)?.index;
-      if (index === undefined) continue;
-      removedKeys.push(key);
-      selectors.push({index, ip});
-    }
-    if (selectors.length > 0)
+    const removed = await removalRequests(removals, ({ip}, index = 0) => ({index, ip}), context);
+    if (removed.specs.length > 0)
       collectFailures(
         failed,
-        removedKeys,
-        await deleteNeighbours(this.#socket, selectors, signal),
+        removed.keys,
+        await deleteNeighbours(socket, removed.specs, signal),
         'remove the neighbour',
       );
-
-    const writtenKeys: NeighbourKey[] = [];
-    const specs: NeighbourSpec[] = [];
-    for (const [key, {ip, link, mac}] of writes) {
-      const index = found.get(link)?.index;
-      if (index === undefined) failed.set(key, missingLink(link, 'write the neighbour'));
-      else {
-        writtenKeys.push(key);
-        specs.push({index, ip, mac});
-      }
-    }
-    if (specs.length > 0)
-      collectFailures(failed, writtenKeys, await replaceNeighbours(this.#socket, specs, signal), 'write the neighbour');
+    const written = await writeRequests(writes, ({ip, mac}, index = 0) => ({index, ip, mac}), failed, context);
+    if (written.specs.length > 0)
+      collectFailures(
+        failed,
+        written.keys,
+        await replaceNeighbours(socket, written.specs, signal),
+        'write the neighbour',
+      );
     return failed;
   }
 }

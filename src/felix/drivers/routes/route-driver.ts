@@ -6,15 +6,18 @@
  * of the route: to the kernel an IPv4 metric of 0 means "any", and would match the route that has just been written.
  */
 import type {Family} from '../../../lib/cidr.ts';
+import type {Clock} from '../../../lib/clock.ts';
 import type {Changes, Driver} from '../../../lib/driver.ts';
+import {createBreather} from '../../../lib/yielding.ts';
 import {RT_SCOPE} from '../../../netlink/constants.ts';
 import type {RouteSelector, RouteSpec} from '../../../netlink/route.ts';
 import type {RouteSocket} from '../../../netlink/route-socket.ts';
 import {deleteRoutes, dumpRoutes, replaceRoutes} from '../../../netlink/routes.ts';
 import {MAIN_TABLE, type RouteEntry, type RouteKey, routeKey} from '../../dataplane/entries.ts';
 import {findLinks, linkNames} from '../shared/links-by-name.ts';
-import {collectFailures, missingLink} from '../shared/outcomes.ts';
+import {collectFailures} from '../shared/outcomes.ts';
 import type {Ownership} from '../shared/ownership.ts';
+import {linksOf, removalRequests, writeRequests} from '../shared/requests.ts';
 import {seenRoute} from '../shared/seen-route.ts';
 
 export class RouteDriver implements Driver<RouteKey, RouteEntry> {
@@ -22,15 +25,17 @@ export class RouteDriver implements Driver<RouteKey, RouteEntry> {
   readonly #family: Family;
   readonly #socket: RouteSocket;
   readonly #ownership: Ownership;
+  readonly #clock: Clock;
 
   constructor(
     options: {readonly family: Family},
-    dependencies: {readonly socket: RouteSocket; readonly ownership: Ownership},
+    dependencies: {readonly socket: RouteSocket; readonly ownership: Ownership; readonly clock: Clock},
   ) {
     this.kind = `route ipv${options.family}`;
     this.#family = options.family;
     this.#socket = dependencies.socket;
     this.#ownership = dependencies.ownership;
+    this.#clock = dependencies.clock;
   }
 
   equal(desired: RouteEntry, actual: RouteEntry): boolean {
@@ -52,7 +57,9 @@ export class RouteDriver implements Driver<RouteKey, RouteEntry> {
     const names = await linkNames(this.#socket, signal);
     const routes = await dumpRoutes(this.#socket, {family: this.#family, table: MAIN_TABLE}, signal);
     const entries = new Map<RouteKey, RouteEntry>();
+    const breather = createBreather({}, {clock: this.#clock});
     for (const route of routes) {
+      if (breather.isDue()) await breather.breathe(signal);
       const entry = seenRoute(route, (index) => names.get(index), this.#ownership);
       if (entry === undefined) continue;
       const key = routeKey(entry);
@@ -66,36 +73,16 @@ export class RouteDriver implements Driver<RouteKey, RouteEntry> {
     {writes, removals}: Changes<RouteKey, RouteEntry>,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<RouteKey, Error>> {
-    const links = new Set<string>();
-    for (const changes of [writes, removals])
-      for (const {link} of changes.values()) if (link !== undefined) links.add(link);
-    const found = await findLinks(this.#socket, links, signal);
+    const socket = this.#socket;
+    const found = await findLinks(socket, linksOf(writes, removals), signal);
+    const context = {found, clock: this.#clock, signal};
     const failed = new Map<RouteKey, Error>();
-
-    const writtenKeys: RouteKey[] = [];
-    const specs: RouteSpec[] = [];
-    for (const [key, entry] of writes) {
-      const oif = entry.link === undefined ? undefined : found.get(entry.link)?.index;
-      if (entry.link !== undefined && oif === undefined) failed.set(key, missingLink(entry.link, 'write the route'));
-      else {
-        writtenKeys.push(key);
-        specs.push(specOf(entry, oif));
-      }
-    }
-    if (specs.length > 0)
-      collectFailures(failed, writtenKeys, await replaceRoutes(this.#socket, specs, signal), 'write the route');
-
-    const removedKeys: RouteKey[] = [];
-    const selectors: RouteSelector[] = [];
-    for (const [key, entry] of removals) {
-      const oif = entry.link === undefined ? undefined : found.get(entry.link)?.index;
-      // A link that is gone took its routes with it.
-      if (entry.link !== undefined && oif === undefined) continue;
-      removedKeys.push(key);
-      selectors.push(selectorOf(entry, oif));
-    }
-    if (selectors.length > 0)
-      collectFailures(failed, removedKeys, await deleteRoutes(this.#socket, selectors, signal), 'remove the route');
+    const written = await writeRequests(writes, specOf, failed, context);
+    if (written.specs.length > 0)
+      collectFailures(failed, written.keys, await replaceRoutes(socket, written.specs, signal), 'write the route');
+    const removed = await removalRequests(removals, selectorOf, context);
+    if (removed.specs.length > 0)
+      collectFailures(failed, removed.keys, await deleteRoutes(socket, removed.specs, signal), 'remove the route');
     return failed;
   }
 }
