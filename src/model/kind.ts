@@ -10,13 +10,20 @@ import {z} from 'zod';
 import {AgentError, messageOf} from '../lib/errors.ts';
 import {emptyObject, type JsonObject, type JsonValue, parseJson, printJson} from '../lib/exact-json.ts';
 import {parseKey, resourceKey, resourcePrefix} from './keys.ts';
-import {annotationsTooLarge, labelName, labelValue, qualifiedName, subdomainName, type TextRule} from './name-rules.ts';
+import {
+  annotationsTooLarge,
+  labelValue,
+  namespaceName,
+  qualifiedName,
+  subdomainName,
+  type TextRule,
+} from './name-rules.ts';
 import {isPlainObject} from './plain-object.ts';
 import {printObject} from './printer.ts';
 import {type ReadMode, readObject} from './reader.ts';
 import {API_VERSION, type Immutable, type Metadata, metadataSchema, type Resource} from './resource.ts';
 import {kept, type ObjectShape, objectShape} from './schema.ts';
-import {keepStored} from './stored-form.ts';
+import {keepStored, storedForm} from './stored-form.ts';
 import {invalidResource, type Violation, violation} from './violation.ts';
 
 export interface ResourceId {
@@ -37,10 +44,15 @@ export interface ResourceKind<R extends Resource = Resource> {
   key(id: ResourceId): string;
   /** Of all, or of those in one namespace. */
   prefix(namespace?: string): string;
+  /** Keys under which earlier releases of Calico stored what has this name now; empty for most kinds. */
+  earlierKeys(id: ResourceId): readonly string[];
   /** What is stored under `key`. Throws E_BAD_JSON, or E_INVALID_RESOURCE naming path, value and rule. */
   decode(text: string, key: string): R;
-  /** The bytes Calico would store. metadata.resourceVersion is not among them. */
-  encode(resource: R): string;
+  /**
+   * The bytes Calico would store. metadata.resourceVersion is not among them. `key` is where they go, when that is one
+   * of the earlier keys.
+   */
+  encode(resource: R, key?: string): string;
   /** What is there now, defaults and resourceVersion included, fields in Calico's order: for people. */
   toJson(resource: R): JsonObject;
   /** From what a person wrote: strict, with the defaults of a write. Throws E_INVALID_RESOURCE with all violations. */
@@ -51,7 +63,23 @@ export interface ResourceKind<R extends Resource = Resource> {
   check(resource: R): readonly Violation[];
 }
 
-export interface KindDeclaration<Spec extends z.ZodObject, Status extends z.ZodObject | undefined> {
+/** Fields and their rules, built when first needed: most programs touch few of the kinds they know. */
+export type SchemaOf<Schema extends z.ZodObject = z.ZodObject> = () => Schema;
+
+/** What a schema's fields hold. */
+export type FieldsOf<Schema extends SchemaOf> = Immutable<z.infer<ReturnType<Schema>>>;
+
+/** For kinds that are stored under another name, or with other annotations and labels, than people see. */
+export interface StoredMetadata<Spec> {
+  /** As people see it, of what was stored. Throws E_INVALID_RESOURCE. */
+  read(metadata: Metadata, spec: Spec): Metadata;
+  /** What to store under a key whose last element is `name`. */
+  write(metadata: Metadata, name: string): Metadata;
+  /** Names under which earlier releases stored it. */
+  earlierNames(name: string): readonly string[];
+}
+
+export interface KindDeclaration<Spec extends SchemaOf, Status extends SchemaOf | undefined> {
   readonly kind: string;
   readonly plural: string;
   readonly namespaced?: boolean;
@@ -63,19 +91,20 @@ export interface KindDeclaration<Spec extends z.ZodObject, Status extends z.ZodO
   /** Calico stores an empty status too. */
   readonly statusAlways?: boolean;
   /** Defaults that depend on other fields; applied when reading as when writing. */
-  readonly fillIn?: (spec: Immutable<z.infer<Spec>>) => Immutable<z.infer<Spec>>;
+  readonly fillIn?: (spec: FieldsOf<Spec>) => FieldsOf<Spec>;
+  readonly storedMetadata?: StoredMetadata<FieldsOf<Spec>>;
   /** What Calico's client puts in before it stores, beyond the defaults of fields. */
   readonly beforeWrite?: (resource: ResourceOf<Spec, Status>) => ResourceOf<Spec, Status>;
   /** Rules about several fields. */
   readonly rules?: (resource: ResourceOf<Spec, Status>) => readonly Violation[];
 }
 
-export type ResourceOf<Spec extends z.ZodObject, Status extends z.ZodObject | undefined> = Resource<
-  Immutable<z.infer<Spec>>,
-  Status extends z.ZodObject ? Immutable<z.infer<Status>> : JsonValue
+export type ResourceOf<Spec extends SchemaOf, Status extends SchemaOf | undefined = undefined> = Resource<
+  FieldsOf<Spec>,
+  Status extends SchemaOf ? FieldsOf<Status> : JsonValue
 >;
 
-export function defineKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefined = undefined>(
+export function defineKind<Spec extends SchemaOf, Status extends SchemaOf | undefined = undefined>(
   declaration: KindDeclaration<Spec, Status>,
 ): ResourceKind<ResourceOf<Spec, Status>> {
   return new DeclaredKind(declaration);
@@ -85,7 +114,7 @@ const STORED: ReadMode = {form: 'stored', keepUnknown: true};
 const INPUT: ReadMode = {form: 'written', keepUnknown: false};
 const WRITTEN: ReadMode = {form: 'written', keepUnknown: true};
 
-class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefined>
+class DeclaredKind<Spec extends SchemaOf, Status extends SchemaOf | undefined>
   implements ResourceKind<ResourceOf<Spec, Status>>
 {
   readonly apiVersion = API_VERSION;
@@ -93,8 +122,8 @@ class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefi
   readonly plural: string;
   readonly namespaced: boolean;
   readonly aliases: readonly string[];
-  readonly schema: z.ZodObject;
   readonly #declaration: KindDeclaration<Spec, Status>;
+  #schema: z.ZodObject | undefined;
   #shape: ObjectShape | undefined;
 
   constructor(declaration: KindDeclaration<Spec, Status>) {
@@ -103,7 +132,11 @@ class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefi
     this.plural = declaration.plural;
     this.namespaced = declaration.namespaced ?? false;
     this.aliases = [...new Set([declaration.kind.toLowerCase(), declaration.plural, ...(declaration.aliases ?? [])])];
-    this.schema = envelopeOf(declaration);
+  }
+
+  get schema(): z.ZodObject {
+    this.#schema ??= envelopeOf(this.#declaration);
+    return this.#schema;
   }
 
   key({name, namespace = ''}: ResourceId): string {
@@ -112,6 +145,11 @@ class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefi
 
   prefix(namespace?: string): string {
     return resourcePrefix(this.plural, this.namespaced ? namespace : undefined);
+  }
+
+  earlierKeys({name, namespace}: ResourceId): readonly string[] {
+    const names = this.#declaration.storedMetadata?.earlierNames(name) ?? [];
+    return names.map((earlier) => this.key({name: earlier, namespace}));
   }
 
   decode(text: string, key: string): ResourceOf<Spec, Status> {
@@ -123,8 +161,8 @@ class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefi
     return this.#fillInStored(resource, raw, key);
   }
 
-  encode(resource: ResourceOf<Spec, Status>): string {
-    const json = printObject(this.#objectShape(), resource, 'stored');
+  encode(resource: ResourceOf<Spec, Status>, key?: string): string {
+    const json = printObject(this.#objectShape(), this.#asStored(resource, key), 'stored');
     const {metadata} = json;
     return printJson(isPlainObject(metadata) ? {...json, metadata: withoutRevision(metadata)} : json);
   }
@@ -171,7 +209,8 @@ class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefi
   /** The view after what only the whole object or its key can tell; the stored form stays what is written back. */
   #fillInStored(resource: ResourceOf<Spec, Status>, raw: JsonValue, key: string): ResourceOf<Spec, Status> {
     const spec = this.#declaration.fillIn?.(resource.spec) ?? resource.spec;
-    const metadata = this.#metadataFromKey(resource.metadata, key);
+    const named = this.#metadataFromKey(resource.metadata, key);
+    const metadata = this.#declaration.storedMetadata?.read(named, spec) ?? named;
     if (spec === resource.spec && metadata === resource.metadata) return resource;
     const {spec: rawSpec, metadata: rawMetadata} = raw as JsonObject;
     return keepStored(
@@ -182,6 +221,15 @@ class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefi
       },
       raw,
     );
+  }
+
+  /** A view of metadata is stored in its stored form; metadata that nobody changed carries that already. */
+  #asStored(resource: ResourceOf<Spec, Status>, key: string | undefined): ResourceOf<Spec, Status> {
+    const {storedMetadata} = this.#declaration;
+    const {metadata} = resource;
+    if (storedMetadata === undefined || storedForm(metadata) !== undefined) return resource;
+    const name = (key === undefined ? undefined : nameOfKey(key)) ?? metadata.name;
+    return {...resource, metadata: storedMetadata.write(metadata, name)};
   }
 
   /** The name is part of the key; a value that lacks it is named by its key. */
@@ -226,14 +274,26 @@ class DeclaredKind<Spec extends z.ZodObject, Status extends z.ZodObject | undefi
   }
 }
 
-function envelopeOf(declaration: KindDeclaration<z.ZodObject, z.ZodObject | undefined>): z.ZodObject {
-  const {kind, spec, status, statusAlways = false} = declaration;
-  const statusField = statusAlways ? status && kept(status.prefault({})) : status?.optional();
+function nameOfKey(key: string): string | undefined {
+  const parsed = parseKey(key);
+  return parsed?.kind === 'resource' ? parsed.name : undefined;
+}
+
+interface Schemas {
+  readonly kind: string;
+  readonly spec: SchemaOf;
+  readonly status?: SchemaOf | undefined;
+  readonly statusAlways?: boolean;
+}
+
+function envelopeOf({kind, spec, status, statusAlways = false}: Schemas): z.ZodObject {
+  const statusSchema = status?.();
+  const statusField = statusAlways ? statusSchema && kept(statusSchema.prefault({})) : statusSchema?.optional();
   return z.object({
     kind: kept(z.string().default(kind)),
     apiVersion: kept(z.string().default(API_VERSION)),
     metadata: kept(metadataSchema.prefault({})),
-    spec: kept(spec.prefault({})),
+    spec: kept(spec().prefault({})),
     ...(statusField === undefined ? {} : {status: statusField}),
   });
 }
@@ -252,7 +312,7 @@ function metadataViolations(metadata: Metadata, namespaced: boolean, nameRule: T
   };
   const {name, namespace, labels, annotations} = metadata;
   test('metadata.name', name, nameRule(name));
-  if (namespaced) test('metadata.namespace', namespace ?? '', labelName(namespace ?? ''));
+  if (namespaced) test('metadata.namespace', namespace ?? '', namespaceName(namespace ?? ''));
   else if (namespace !== undefined) test('metadata.namespace', namespace, 'must be absent: the kind is not namespaced');
   for (const [key, value] of Object.entries(labels)) {
     test('metadata.labels', key, qualifiedName(key));

@@ -20,7 +20,14 @@ export const subdomainName: TextRule = (name) => {
     : "must consist of lower case letters, digits, '-' and '.', and begin and end with a letter or digit";
 };
 
-/** One DNS label: namespaces, tiers. */
+/** Calico judges no namespace; we want it to be one element of a key and of a line of text. */
+export const namespaceName: TextRule = (name) => {
+  if (name === '') return 'must be specified';
+  if (name.length > 253) return 'must have at most 253 characters';
+  return /[\s/\p{Cc}]/u.test(name) ? 'must not have slashes, white space or control characters' : undefined;
+};
+
+/** One DNS label: tiers. */
 export const labelName: TextRule = (name) => {
   if (name === '') return 'must be specified';
   if (name.length > 63) return 'must have at most 63 characters';

@@ -19,7 +19,10 @@ export function printObject(shape: ObjectShape, view: object, form: PrintForm): 
   for (const [name, value] of inGoOrder(shape, view)) {
     const field = shape.fields.get(name);
     if (field === undefined) printed[name] = value as JsonValue | undefined;
-    else if (!isLeftOut(field, value)) printed[name] = printValue(field.shape, value, form);
+    else if (!isLeftOut(field, value)) {
+      const json = printValue(field.shape, value, form);
+      if (form === 'stored' || !field.hiddenWhenEmpty || !isEmptyObject(json)) printed[name] = json;
+    }
   }
   return printed;
 }
@@ -63,6 +66,8 @@ function printMap(element: Shape, map: Readonly<Record<string, unknown>>, form: 
   }
   return printed;
 }
+
+const isEmptyObject = (json: JsonValue): boolean => isJsonObject(json) && Object.keys(json).length === 0;
 
 function isLeftOut(field: Field, value: unknown): boolean {
   return value === undefined || (!field.kept && isEmptyValue(field, value));

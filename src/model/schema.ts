@@ -11,6 +11,7 @@
  *   z.boolean().default(x)  unless false, 0, '' or empty: Go's plain fields with `omitempty`
  *   z.boolean().optional()  when set; strings, lists and maps when not empty: pointers, and everything with no default
  *   kept(...)               the two above also when empty
+ *   storedWhenEmpty(...)    the same where it is stored; people do not see it (`source: {}` of a rule)
  */
 import {z} from 'zod';
 import {isPlainObject} from './plain-object.ts';
@@ -60,12 +61,20 @@ export interface Field {
   readonly presence: 'required' | 'optional' | 'default';
   /** For presence `default`: JSON as a person would write it. */
   readonly fallback: unknown;
+  /** Stored also when it is empty. */
   readonly kept: boolean;
+  /** People see it only when it is not. */
+  readonly hiddenWhenEmpty: boolean;
 }
 
 /** Printed also when it is empty. */
 export function kept<T extends z.ZodType>(schema: T): T {
   return schema.meta({kept: true});
+}
+
+/** Printed also when it is empty, but for people. */
+export function storedWhenEmpty<T extends z.ZodType>(schema: T): T {
+  return schema.meta({kept: true, hiddenWhenEmpty: true});
 }
 
 /** A value whose other spellings become the usual one whenever it is read, as in Calico. */
@@ -84,14 +93,15 @@ export function objectShape(schema: z.ZodObject): ObjectShape {
 }
 
 function fieldOf(name: string, index: number, schema: z.ZodType): Field {
-  const isKept = schema.meta()?.kept === true;
+  const meta = schema.meta();
+  const common = {name, index, kept: meta?.kept === true, hiddenWhenEmpty: meta?.hiddenWhenEmpty === true};
   if (schema instanceof z.ZodOptional)
-    return {name, index, shape: shapeOf(schema.unwrap()), presence: 'optional', fallback: undefined, kept: isKept};
+    return {...common, shape: shapeOf(schema.unwrap()), presence: 'optional', fallback: undefined};
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) {
     const fallback: unknown = schema.def.defaultValue;
-    return {name, index, shape: shapeOf(schema.unwrap()), presence: 'default', fallback, kept: isKept};
+    return {...common, shape: shapeOf(schema.unwrap()), presence: 'default', fallback};
   }
-  return {name, index, shape: shapeOf(schema), presence: 'required', fallback: undefined, kept: true};
+  return {...common, shape: shapeOf(schema), presence: 'required', fallback: undefined, kept: true};
 }
 
 function shapeOf(schema: unknown): Shape {
@@ -128,7 +138,7 @@ function valueTypes(schema: unknown): readonly ValueType[] {
 }
 
 /** What Go's omitempty leaves out. Optional numbers, booleans and objects are pointers: they are printed when set. */
-export function isEmptyValue({shape, presence}: Field, value: unknown): boolean {
+export function isEmptyValue({shape, presence, fallback}: Field, value: unknown): boolean {
   switch (shape.type) {
     case 'list':
       return Array.isArray(value) && value.length === 0;
@@ -137,9 +147,9 @@ export function isEmptyValue({shape, presence}: Field, value: unknown): boolean 
     case 'leaf':
       if (value === '') return shape.accepts.includes('string');
       if (presence !== 'default') return false;
-      return (
-        (value === false && shape.accepts.includes('boolean')) || (value === 0 && !shape.accepts.includes('string'))
-      );
+      if (value === false) return shape.accepts.includes('boolean');
+      // A number or text (a port) is a struct of Go, never empty; one that is 0 unless set is a plain number.
+      return value === 0 && (fallback === 0 || !shape.accepts.includes('string'));
     case 'object':
     case 'any':
       return false;

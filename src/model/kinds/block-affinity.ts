@@ -4,23 +4,23 @@
  */
 import {z} from 'zod';
 import {isMasked, textThat} from '../fields.ts';
-import {defineKind, type ResourceOf} from '../kind.ts';
-import type {Immutable} from '../resource.ts';
+import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 import {normalised} from '../schema.ts';
 import {violation} from '../violation.ts';
 
 const deleted = normalised(z.union([z.string(), z.boolean()]).overwrite((value) => String(value)));
 
-const spec = z.object({
-  state: z.enum(['confirmed', 'pending', 'pendingDeletion']),
-  node: z.string(),
-  type: z.enum(['host', 'virtual']).optional(),
-  cidr: textThat((text) => text.includes('/') && isMasked(text), 'must be a strictly masked CIDR'),
-  deleted: deleted.default('false'),
-});
+const spec = () =>
+  z.object({
+    state: z.enum(['confirmed', 'pending', 'pendingDeletion']),
+    node: z.string(),
+    type: z.enum(['host', 'virtual']).optional(),
+    cidr: textThat((text) => text.includes('/') && isMasked(text), 'must be a strictly masked CIDR'),
+    deleted: deleted.default('false'),
+  });
 
-export type BlockAffinitySpec = Immutable<z.infer<typeof spec>>;
-export type BlockAffinity = ResourceOf<typeof spec, undefined>;
+export type BlockAffinitySpec = FieldsOf<typeof spec>;
+export type BlockAffinity = ResourceOf<typeof spec>;
 
 export const BlockAffinity = defineKind({
   kind: 'BlockAffinity',

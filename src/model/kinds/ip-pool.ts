@@ -4,8 +4,8 @@
 import {z} from 'zod';
 import {type Cidr, cidrContains, cidrsOverlap, formatCidr, parseCidr} from '../../lib/cidr.ts';
 import {flag, integer, isMasked, selector} from '../fields.ts';
-import {defineKind, type ResourceOf} from '../kind.ts';
-import {anyJson, type Immutable} from '../resource.ts';
+import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
+import {anyJson} from '../resource.ts';
 import {parseSelector} from '../selector/parser.ts';
 import {type Violation, violation} from '../violation.ts';
 
@@ -13,33 +13,35 @@ const encapsulationMode = () => z.enum(['Never', 'Always', 'CrossSubnet']).defau
 
 const LONGEST_SELECTOR = 1024;
 
-const spec = z.object({
-  cidr: z.string(),
-  vxlanMode: encapsulationMode(),
-  ipipMode: encapsulationMode(),
-  natOutgoing: flag(),
-  disabled: flag(),
-  disableBGPExport: flag(),
-  /** Prefix length of blocks; 26 or 122 when nobody chose one. */
-  blockSize: integer().default(0),
-  nodeSelector: selector(LONGEST_SELECTOR).default('all()'),
-  namespaceSelector: selector(LONGEST_SELECTOR).default(''),
-  allowedUses: z.array(z.enum(['Workload', 'Tunnel', 'LoadBalancer'])).default(['Workload', 'Tunnel']),
-  assignmentMode: z.enum(['Automatic', 'Manual']).default('Automatic'),
-});
+const spec = () =>
+  z.object({
+    cidr: z.string(),
+    vxlanMode: encapsulationMode(),
+    ipipMode: encapsulationMode(),
+    natOutgoing: flag(),
+    disabled: flag(),
+    disableBGPExport: flag(),
+    /** Prefix length of blocks; 26 or 122 when nobody chose one. */
+    blockSize: integer().default(0),
+    nodeSelector: selector(LONGEST_SELECTOR).default('all()'),
+    namespaceSelector: selector(LONGEST_SELECTOR).default(''),
+    allowedUses: z.array(z.enum(['Workload', 'Tunnel', 'LoadBalancer'])).default(['Workload', 'Tunnel']),
+    assignmentMode: z.enum(['Automatic', 'Manual']).default('Automatic'),
+  });
 
-const condition = z.object({
-  type: z.string(),
-  status: z.string(),
-  observedGeneration: z.int().default(0),
-  lastTransitionTime: anyJson().optional(),
-  reason: z.string(),
-  message: z.string(),
-});
+const condition = () =>
+  z.object({
+    type: z.string(),
+    status: z.string(),
+    observedGeneration: z.int().default(0),
+    lastTransitionTime: anyJson().optional(),
+    reason: z.string(),
+    message: z.string(),
+  });
 
-const status = z.object({conditions: z.array(condition).optional()});
+const status = () => z.object({conditions: z.array(condition()).optional()});
 
-export type IPPoolSpec = Immutable<z.infer<typeof spec>>;
+export type IPPoolSpec = FieldsOf<typeof spec>;
 export type IPPool = ResourceOf<typeof spec, typeof status>;
 
 export const IPPool = defineKind({

@@ -4,13 +4,12 @@
  */
 import {z} from 'zod';
 import {cidrOrIp} from '../fields.ts';
-import {defineKind, type ResourceOf} from '../kind.ts';
-import type {Immutable} from '../resource.ts';
+import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 
-const spec = z.object({reservedCIDRs: z.array(cidrOrIp()).optional()});
+const spec = () => z.object({reservedCIDRs: z.array(cidrOrIp()).optional()});
 
-export type IPReservationSpec = Immutable<z.infer<typeof spec>>;
-export type IPReservation = ResourceOf<typeof spec, undefined>;
+export type IPReservationSpec = FieldsOf<typeof spec>;
+export type IPReservation = ResourceOf<typeof spec>;
 
 export const IPReservation = defineKind({
   kind: 'IPReservation',

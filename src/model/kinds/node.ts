@@ -12,42 +12,46 @@ import {
   ipv6Address,
   macAddress,
 } from '../fields.ts';
-import {defineKind, type ResourceOf} from '../kind.ts';
-import type {Immutable} from '../resource.ts';
+import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 import {violation} from '../violation.ts';
 
-const bgp = z.object({
-  asNumber: asNumber().optional(),
-  /** With the length of the node's subnet: `10.0.0.1/24`. */
-  ipv4Address: interfaceAddress(4).optional(),
-  ipv6Address: interfaceAddress(6).optional(),
-  ipv4IPIPTunnelAddr: ipv4Address().optional(),
-  routeReflectorClusterID: ipv4Address().optional(),
-});
+const bgp = () =>
+  z.object({
+    asNumber: asNumber().optional(),
+    /** With the length of the node's subnet: `10.0.0.1/24`. */
+    ipv4Address: interfaceAddress(4).optional(),
+    ipv6Address: interfaceAddress(6).optional(),
+    ipv4IPIPTunnelAddr: ipv4Address().optional(),
+    routeReflectorClusterID: ipv4Address().optional(),
+  });
 
-const spec = z.object({
-  bgp: bgp.optional(),
-  ipv4VXLANTunnelAddr: ipv4Address().optional(),
-  vxlanTunnelMACAddr: macAddress().optional(),
-  ipv6VXLANTunnelAddr: ipv6Address().optional(),
-  vxlanTunnelMACAddrV6: macAddress().optional(),
-  orchRefs: z.array(z.object({nodeName: z.string().optional(), orchestrator: z.string()})).optional(),
-  wireguard: z
-    .object({interfaceIPv4Address: ipv4Address().optional(), interfaceIPv6Address: ipv6Address().optional()})
-    .optional(),
-  /** Types are CalicoNodeIP, InternalIP and ExternalIP; Calico does not check them. */
-  addresses: z.array(z.object({address: cidrOrIp(), type: z.string().optional()})).optional(),
-  interfaces: z.array(z.object({name: z.string().default(''), addresses: z.array(ipAddress()).default([])})).optional(),
-});
+const spec = () =>
+  z.object({
+    bgp: bgp().optional(),
+    ipv4VXLANTunnelAddr: ipv4Address().optional(),
+    vxlanTunnelMACAddr: macAddress().optional(),
+    ipv6VXLANTunnelAddr: ipv6Address().optional(),
+    vxlanTunnelMACAddrV6: macAddress().optional(),
+    orchRefs: z.array(z.object({nodeName: z.string().optional(), orchestrator: z.string()})).optional(),
+    wireguard: z
+      .object({interfaceIPv4Address: ipv4Address().optional(), interfaceIPv6Address: ipv6Address().optional()})
+      .optional(),
+    /** Types are CalicoNodeIP, InternalIP and ExternalIP; Calico does not check them. */
+    addresses: z.array(z.object({address: cidrOrIp(), type: z.string().optional()})).optional(),
+    interfaces: z
+      .array(z.object({name: z.string().default(''), addresses: z.array(ipAddress()).default([])}))
+      .optional(),
+  });
 
-const status = z.object({
-  wireguardPublicKey: base64Key().optional(),
-  wireguardPublicKeyV6: base64Key().optional(),
-  podCIDRs: z.array(z.string()).optional(),
-});
+const status = () =>
+  z.object({
+    wireguardPublicKey: base64Key().optional(),
+    wireguardPublicKeyV6: base64Key().optional(),
+    podCIDRs: z.array(z.string()).optional(),
+  });
 
-export type NodeSpec = Immutable<z.infer<typeof spec>>;
-export type NodeStatus = Immutable<z.infer<typeof status>>;
+export type NodeSpec = FieldsOf<typeof spec>;
+export type NodeStatus = FieldsOf<typeof status>;
 export type Node = ResourceOf<typeof spec, typeof status>;
 
 export const Node = defineKind({

@@ -5,21 +5,22 @@
  * Rules are kept as they are: `source` and `destination` are always stored, the rest is nobody's business here yet.
  */
 import {z} from 'zod';
-import {defineKind, type ResourceOf} from '../kind.ts';
+import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 import {labelValue, qualifiedName} from '../name-rules.ts';
-import {anyJson, type Immutable, stringMap} from '../resource.ts';
+import {anyJson, stringMap} from '../resource.ts';
 import {type Violation, violation} from '../violation.ts';
 
 const rules = () => z.array(anyJson());
 
-const spec = z.object({
-  ingress: rules().optional(),
-  egress: rules().optional(),
-  labelsToApply: stringMap().default({}),
-});
+const spec = () =>
+  z.object({
+    ingress: rules().optional(),
+    egress: rules().optional(),
+    labelsToApply: stringMap().default({}),
+  });
 
-export type ProfileSpec = Immutable<z.infer<typeof spec>>;
-export type Profile = ResourceOf<typeof spec, undefined>;
+export type ProfileSpec = FieldsOf<typeof spec>;
+export type Profile = ResourceOf<typeof spec>;
 
 export const Profile = defineKind({
   kind: 'Profile',

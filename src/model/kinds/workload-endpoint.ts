@@ -20,67 +20,69 @@ import {
   portProtocol,
   singleAddressNetwork,
 } from '../fields.ts';
-import {defineKind, type ResourceOf} from '../kind.ts';
+import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 import {workloadEndpointName} from '../names.ts';
-import type {Immutable} from '../resource.ts';
 import {kept} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
 export const NAMESPACE_LABEL = 'projectcalico.org/namespace';
 export const ORCHESTRATOR_LABEL = 'projectcalico.org/orchestrator';
 
-const port = z.object({
-  name: endpointPortName(),
-  protocol: portProtocol(),
-  port: integer(1, 65535),
-  /** 0: none. This and hostIP are always stored. */
-  hostPort: kept(integer(0, 65535).default(0)),
-  hostIP: kept(z.string().default('')),
-});
+const port = () =>
+  z.object({
+    name: endpointPortName(),
+    protocol: portProtocol(),
+    port: integer(1, 65535),
+    /** 0: none. This and hostIP are always stored. */
+    hostPort: kept(integer(0, 65535).default(0)),
+    hostIP: kept(z.string().default('')),
+  });
 
 /** An int64 of Go: a number, or beyond 2^53 a bigint. 0 means no limit and is not stored. */
 const limit = () => z.union([z.int(), z.bigint()]).default(0);
 
-const qosControls = z.object({
-  ingressBandwidth: limit(),
-  ingressBurst: limit(),
-  ingressPeakrate: limit(),
-  ingressMinburst: limit(),
-  egressBandwidth: limit(),
-  egressBurst: limit(),
-  egressPeakrate: limit(),
-  egressMinburst: limit(),
-  ingressPacketRate: limit(),
-  ingressPacketBurst: limit(),
-  egressPacketRate: limit(),
-  egressPacketBurst: limit(),
-  ingressMaxConnections: limit(),
-  egressMaxConnections: limit(),
-  dscp: dscp().optional(),
-});
+const qosControls = () =>
+  z.object({
+    ingressBandwidth: limit(),
+    ingressBurst: limit(),
+    ingressPeakrate: limit(),
+    ingressMinburst: limit(),
+    egressBandwidth: limit(),
+    egressBurst: limit(),
+    egressPeakrate: limit(),
+    egressMinburst: limit(),
+    ingressPacketRate: limit(),
+    ingressPacketBurst: limit(),
+    egressPacketRate: limit(),
+    egressPacketBurst: limit(),
+    ingressMaxConnections: limit(),
+    egressMaxConnections: limit(),
+    dscp: dscp().optional(),
+  });
 
-const spec = z.object({
-  orchestrator: nameReference().default(''),
-  workload: nameReference().optional(),
-  node: nameReference().default(''),
-  containerID: containerId().optional(),
-  pod: nameReference().optional(),
-  endpoint: nameReference().default(''),
-  serviceAccountName: nameReference().optional(),
-  ipNetworks: z.array(singleAddressNetwork()).default([]),
-  ipNATs: z.array(z.object({internalIP: ipAddress(), externalIP: ipAddress()})).default([]),
-  ipv4Gateway: ipv4Address().optional(),
-  ipv6Gateway: ipv6Address().optional(),
-  profiles: z.array(nameReference()).default([]),
-  interfaceName: interfaceName().optional(),
-  mac: macAddress().optional(),
-  ports: z.array(port).default([]),
-  allowSpoofedSourcePrefixes: z.array(cidrOrIp()).default([]),
-  qosControls: qosControls.optional(),
-});
+const spec = () =>
+  z.object({
+    orchestrator: nameReference().default(''),
+    workload: nameReference().optional(),
+    node: nameReference().default(''),
+    containerID: containerId().optional(),
+    pod: nameReference().optional(),
+    endpoint: nameReference().default(''),
+    serviceAccountName: nameReference().optional(),
+    ipNetworks: z.array(singleAddressNetwork()).default([]),
+    ipNATs: z.array(z.object({internalIP: ipAddress(), externalIP: ipAddress()})).default([]),
+    ipv4Gateway: ipv4Address().optional(),
+    ipv6Gateway: ipv6Address().optional(),
+    profiles: z.array(nameReference()).default([]),
+    interfaceName: interfaceName().optional(),
+    mac: macAddress().optional(),
+    ports: z.array(port()).default([]),
+    allowSpoofedSourcePrefixes: z.array(cidrOrIp()).default([]),
+    qosControls: qosControls().optional(),
+  });
 
-export type WorkloadEndpointSpec = Immutable<z.infer<typeof spec>>;
-export type WorkloadEndpoint = ResourceOf<typeof spec, undefined>;
+export type WorkloadEndpointSpec = FieldsOf<typeof spec>;
+export type WorkloadEndpoint = ResourceOf<typeof spec>;
 
 export const WorkloadEndpoint = defineKind({
   kind: 'WorkloadEndpoint',
