@@ -12,6 +12,7 @@
  * An ADD for a container that is connected already (without Kubernetes) is answered from its endpoint, as Calico does,
  * but only if the link is really there.
  */
+import {setImmediate as nextTurn} from 'node:timers/promises';
 import {parseIpWithPrefix} from '../lib/cidr.ts';
 import {AgentError} from '../lib/errors.ts';
 import type {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
@@ -34,7 +35,6 @@ export async function add(request: AttachmentRequest, services: Services, call: 
   const {pod} = parseCniArgs(request.args);
   const workload = workloadOf({node, network: config.name, containerId, pod, interfacePrefix});
   requireSupported(request, workload);
-  requireEndpoint(workload, request.ifname);
   const netns = requireNetns(request.netns);
   return services.lock.run(lockNames(workload), call.signal, () =>
     new Add(request, workload, netns, services, call).run(),
@@ -95,10 +95,9 @@ class Add {
   async #connect(): Promise<CniResult> {
     const {endpoints, resources} = this.#services;
     const {signal} = this.#call;
-    const [[existing]] = await together(
-      endpoints.of(this.#workload, {signal}),
-      requireDatastoreReady(resources, {signal}),
-    );
+    const looked = together(endpoints.of(this.#workload, {signal}), requireDatastoreReady(resources, {signal}));
+    // While the datastore looks: no endpoint could be written for such a workload, so nothing is done for it.
+    const [[[existing]]] = await together(looked, requireEndpoint(this.#workload, this.#request.ifname));
     const answer = existing === undefined ? undefined : await this.#answerFrom(existing);
     if (answer !== undefined) return answer;
     const [[addresses, veth]] = await together(
@@ -119,7 +118,12 @@ class Add {
       assigned = await this.#assign();
       return requireAddresses(assigned);
     };
-    if (existing === undefined) return together(assign(), this.#createVeth(existing));
+    if (existing === undefined) {
+      const assigning = assign();
+      // One turn, in which IPAM sends its commit to the datastore; the kernel then works at the same time.
+      const making = nextTurn().then(() => this.#createVeth(existing));
+      return together(assigning, making);
+    }
     return [await assign(), await this.#createVeth(existing)];
   }
 

@@ -138,8 +138,8 @@ export function buildEndpoint(
   return WorkloadEndpoint.create({metadata: {name, namespace}, spec: facts});
 }
 
-/** Throws E_INVALID_RESOURCE when no endpoint could be written for the workload: before anything is done for it. */
-export function requireEndpoint(workload: Workload, endpoint: string): void {
+/** Rejects with E_INVALID_RESOURCE when no endpoint could be written for the workload. */
+export async function requireEndpoint(workload: Workload, endpoint: string): Promise<void> {
   buildEndpoint(workload, {endpoint, mac: 'ee:ee:ee:ee:ee:ee', ipNetworks: []}, undefined);
 }
 
