@@ -1,0 +1,87 @@
+/**
+ * One action on every resource of the input, and Calico's account of it: going on after what failed, counting what was
+ * done, and saying which part succeeded.
+ */
+
+import type {ResourceId} from '../model/kind.ts';
+import type {Arguments} from './command-line.ts';
+import {errorText, isStoreFailure} from './error-text.ts';
+import {Failure} from './failure.ts';
+import {idOf, type Target} from './input/targets.ts';
+import type {Io} from './io.ts';
+
+export interface BulkResult {
+  readonly targets: readonly Target[];
+  readonly done: number;
+  readonly errors: readonly string[];
+}
+
+/** Words of the verb in its messages. */
+export interface Verb {
+  readonly present: string;
+  readonly past: string;
+  /** Before the list of errors after a partial success. */
+  readonly hit: string;
+}
+
+/** Every target of the file named by `--filename`; undefined when there is none and that is fine. */
+export async function fileTargets(io: Io, args: Arguments, filename: string): Promise<readonly Target[] | undefined> {
+  const {readTextDocuments, nothingIn} = await import('./input/text-documents.ts');
+  const {documentTargets} = await import('./input/targets.ts');
+  const targets = documentTargets(await readTextDocuments(io, filename, args.has('recursive')));
+  if (targets.length > 0) return targets;
+  if (args.has('skip-empty')) return undefined;
+  throw new Failure(await nothingIn(io, filename));
+}
+
+/** Does it to all, one after the other. A datastore that fails ends it: the rest is reported as not done. */
+export async function runAll(
+  targets: readonly Target[],
+  namespace: string | undefined,
+  action: (target: Target, id: ResourceId) => Promise<void>,
+): Promise<BulkResult> {
+  const errors: string[] = [];
+  let done = 0;
+  for (const [i, target] of targets.entries()) {
+    let id: ResourceId = {name: target.name};
+    try {
+      id = idOf(target, namespace);
+      await action(target, id);
+      done++;
+    } catch (error) {
+      errors.push(errorText(error, target.kind, id));
+      const rest = targets.length - i - 1;
+      if (isStoreFailure(error)) {
+        if (rest > 0) errors.push(`${rest} more not tried`);
+        break;
+      }
+    }
+  }
+  return {targets, done, errors};
+}
+
+/** The kind of all targets; undefined when they differ. */
+export function singleKind(targets: readonly Target[]): string | undefined {
+  const kinds = new Set(targets.map(({kind}) => kind.kind));
+  const [kind] = kinds;
+  return kinds.size === 1 ? kind : undefined;
+}
+
+/** Prints what became of it. Throws a Failure when something did not work. */
+export function reportWrites(io: Io, {present, past, hit}: Verb, {targets, done, errors}: BulkResult): void {
+  const kind = singleKind(targets);
+  const ofKind = kind === undefined ? '' : `'${kind}' `;
+  const list = `[${errors.join(' ')}]`;
+  if (done === 0) {
+    if (targets.length === 1) throw new Failure(`failed to ${present} ${ofKind}resource: ${list}`);
+    throw new Failure(`failed to ${present} any ${ofKind}resources: ${list}`);
+  }
+  if (errors.length === 0) {
+    io.out(`Successfully ${past} ${done} ${ofKind}resource(s)\n`);
+    return;
+  }
+  // Calico compares what succeeded with what failed, and speaks of a partial success only when that is more.
+  if (done > errors.length)
+    io.out(`Partial success: ${past} the first ${done} out of ${targets.length} ${ofKind}resources:\n`);
+  throw new Failure(`${hit}: ${list}`);
+}

@@ -1,0 +1,122 @@
+/**
+ * The frame of calicoctl: options of the whole tool, then one command, each in a file of its own that is loaded when it is
+ * asked for. Starting quickly matters: scripts call this in loops.
+ */
+import {messageOf} from '../lib/errors.ts';
+import {Failure} from './failure.ts';
+import type {Io} from './io.ts';
+import {GLOBAL_USAGE, GROUPS, HELP} from './usage.ts';
+
+type Run = (io: Io, args: readonly string[]) => Promise<number>;
+
+/** Command, or command and sub-command, -> how to load it. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Run>> = new Map([
+  ['get', async (): Promise<Run> => (await import('./verbs/get.ts')).runGet],
+  ['create', async (): Promise<Run> => (await import('./verbs/write-file.ts')).runCreate],
+  ['apply', async (): Promise<Run> => (await import('./verbs/write-file.ts')).runApply],
+  ['delete', async (): Promise<Run> => (await import('./verbs/delete.ts')).runDelete],
+  ['version', async (): Promise<Run> => (await import('./verbs/version.ts')).runVersion],
+  ['ipam show', async (): Promise<Run> => (await import('./verbs/ipam-show.ts')).runIpamShow],
+]);
+
+/** Commands of Calico's tool that this one does not have yet. */
+const MISSING = new Set([
+  'replace',
+  'patch',
+  'label',
+  'validate',
+  'ipam check',
+  'ipam release',
+  'ipam split',
+  'ipam configure',
+  'node run',
+  'node status',
+  'node diags',
+  'node checksystem',
+  'datastore migrate',
+  'cluster diags',
+]);
+
+const LOG_LEVELS = ['panic', 'fatal', 'error', 'warn', 'info', 'debug'];
+
+/** Runs one command line, without the name of the program. Resolves to the exit code; everything to say has been said. */
+export async function runCalicoctl(args: readonly string[], io: Io): Promise<number> {
+  try {
+    return await dispatch(args, io);
+  } catch (error) {
+    if (error instanceof Failure) {
+      if (error.hint !== undefined) io.out(`${error.hint}\n`);
+      io[error.stream](`${error.message}\n`);
+      return error.exitCode;
+    }
+    io.err(`${messageOf(error)}\n`);
+    return 1;
+  }
+}
+
+async function dispatch(args: readonly string[], io: Io): Promise<number> {
+  const {rest, forwarded, environment} = takeGlobalOptions(args, io.environment);
+  const [name, ...commandArgs] = rest;
+  if (name === undefined) throw invalidOption('');
+  const group = Object.hasOwn(GROUPS, name) ? GROUPS[name] : undefined;
+  if (group === undefined) return run(name, commandArgs);
+  const [subcommand, ...subArgs] = commandArgs;
+  if (subcommand === undefined) throw new Failure(group.usage.trimEnd());
+  const path = `${name} ${subcommand}`;
+  if (COMMANDS.has(path) || MISSING.has(path)) return run(path, subArgs);
+  io.out(group.help);
+  return 0;
+
+  async function run(path: string, pathArgs: readonly string[]): Promise<number> {
+    const load = COMMANDS.get(path);
+    if (load !== undefined) return (await load())({...io, environment}, [...pathArgs, ...forwarded]);
+    if (MISSING.has(path)) throw new Failure(`"calicoctl ${path}" is not part of this release`);
+    throw new Failure(`unknown command: ${JSON.stringify(path)}\n${HELP}`);
+  }
+}
+
+interface GlobalOptions {
+  /** The command and its arguments. */
+  readonly rest: readonly string[];
+  /** What the command has to be told. */
+  readonly forwarded: readonly string[];
+  readonly environment: Io['environment'];
+}
+
+/** Options in front of the command. */
+function takeGlobalOptions(args: readonly string[], environment: Io['environment']): GlobalOptions {
+  const forwarded: string[] = [];
+  let settings = environment;
+  for (let i = 0; ; i++) {
+    const [, option = args[i], attached] = /^(--(?:log-level|context))=(.*)$/s.exec(args[i] ?? '') ?? [];
+    const value = (): string => attached ?? args[++i] ?? '';
+    switch (option) {
+      case '-h':
+      case '--help':
+        throw new Failure(HELP, {stream: 'out', exitCode: 0});
+      case '-l':
+      case '--log-level':
+        checkLogLevel(value());
+        break;
+      case '--context':
+        settings = {...settings, K8S_CURRENT_CONTEXT: value()};
+        break;
+      case '--allow-version-mismatch':
+        forwarded.push(option);
+        break;
+      default:
+        if (option?.startsWith('-')) throw invalidOption(args.join(' '));
+        return {rest: args.slice(i), forwarded, environment: settings};
+    }
+  }
+}
+
+const invalidOption = (given: string): Failure =>
+  new Failure(GLOBAL_USAGE.trimEnd(), {
+    hint: `Invalid option: '${given}'. Use flag '--help' to read about a specific subcommand.`,
+  });
+
+function checkLogLevel(level: string): void {
+  if (LOG_LEVELS.includes(level)) return;
+  throw new Failure(`Unknown log level: ${level}, expected one of: \n${LOG_LEVELS.join(', ')}.`, {stream: 'out'});
+}

@@ -1,0 +1,67 @@
+/**
+ * What went wrong with one resource, in Calico's words: scripts look for them. Where Calico has no words, ours say what
+ * failed and what to do.
+ */
+import {AgentError, codeOf, hasCode, messageChain, messageOf} from '../lib/errors.ts';
+import type {ResourceId, ResourceKind} from '../model/kind.ts';
+import type {Violation} from '../model/violation.ts';
+
+/** `IPPool(default)`, `WorkloadEndpoint(prod/web)`. */
+export const nameOf = (kind: ResourceKind, {name, namespace}: ResourceId): string =>
+  `${kind.kind}(${namespace === undefined ? '' : `${namespace}/`}${name})`;
+
+export const notThere = (kind: ResourceKind, id: ResourceId): string =>
+  `resource does not exist: ${nameOf(kind, id)} with error: <nil>`;
+
+/** The text of an error that working on the resource met. */
+export function errorText(error: unknown, kind: ResourceKind, id: ResourceId): string {
+  switch (codeOf(error)) {
+    case 'E_NOT_FOUND':
+      return notThere(kind, id);
+    case 'E_EXISTS':
+      return `resource already exists: ${nameOf(kind, id)} with error: <nil>`;
+    case 'E_CONFLICT':
+      return `update conflict: ${nameOf(kind, id)}`;
+    case 'E_INVALID_RESOURCE':
+      return invalidText(error);
+    default:
+      return error instanceof AgentError ? `${messageChain(error)}. ${error.remedy}` : messageOf(error);
+  }
+}
+
+/** `error with field PATH = 'VALUE' (RULE)`; several go below each other. */
+function invalidText(error: unknown): string {
+  const violations = error instanceof AgentError ? error.context.violations : undefined;
+  if (!isViolations(violations) || violations.length === 0) return messageOf(error);
+  const texts = violations.map(violationText);
+  return texts.length === 1
+    ? `error with field ${texts[0]}`
+    : `error with the following fields:\n${texts.map((text) => `-  ${text}\n`).join('')}`;
+}
+
+/** One field that is wrong, as Calico writes it. */
+export function violationText({path, value, rule}: Violation): string {
+  return `${path === '' ? 'resource' : path}${value === undefined ? '' : ` = '${unquoted(value)}'`} (${rule})`;
+}
+
+const unquoted = (value: string): string => (value.startsWith('"') ? (JSON.parse(value) as string) : value);
+
+function isViolations(value: unknown): value is readonly Violation[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'object' && each !== null && 'rule' in each);
+}
+
+/** Whether the datastore itself failed: then the next resource would fare no better. */
+export const isStoreFailure = (error: unknown): boolean =>
+  (
+    [
+      'E_UNREACHABLE',
+      'E_UNAUTHORISED',
+      'E_DEADLINE',
+      'E_ABORTED',
+      'E_STORE_FULL',
+      'E_STORE_READ_ONLY',
+      'E_STORE_IO',
+      'E_STORE_CORRUPT',
+      'E_STORE_UNSAFE',
+    ] as const
+  ).some((code) => hasCode(error, code));

@@ -1,0 +1,107 @@
+/**
+ * A document as Go's decoder would take it, along the fields of its kind: names match in any case, a number or boolean
+ * where text belongs becomes text (`node: n` is the node "false"), a field that nobody declared is refused, and so is a
+ * value of the wrong type. This happens before anything is written; whether values make sense is judged per resource.
+ */
+import {emptyObject, isJsonObject, type JsonObject, type JsonValue} from '../../lib/exact-json.ts';
+import type {ResourceKind} from '../../model/kind.ts';
+import {type Field, type LeafShape, type ObjectShape, objectShape, type Shape} from '../../model/schema.ts';
+import {type Violation, violation} from '../../model/violation.ts';
+
+export interface Decoding {
+  readonly value: JsonObject;
+  /** Names of fields that the kind does not have, in the order met. */
+  readonly unknownFields: readonly string[];
+  /** Values of the wrong type. */
+  readonly mismatches: readonly Violation[];
+}
+
+/** Decodes documents of any kinds; the fields of a kind are worked out once. */
+export class GoDecoder {
+  readonly #shapes = new Map<ResourceKind, ObjectShape>();
+
+  decode(kind: ResourceKind, document: JsonObject): Decoding {
+    const pass = new Pass();
+    const value = pass.object(this.#shapeOf(kind), document, '');
+    return {value, unknownFields: pass.unknownFields, mismatches: pass.mismatches};
+  }
+
+  #shapeOf(kind: ResourceKind): ObjectShape {
+    const known = this.#shapes.get(kind);
+    if (known !== undefined) return known;
+    const shape = objectShape(kind.schema);
+    this.#shapes.set(kind, shape);
+    return shape;
+  }
+}
+
+class Pass {
+  readonly unknownFields: string[] = [];
+  readonly mismatches: Violation[] = [];
+
+  object(shape: ObjectShape, input: JsonObject, path: string): JsonObject {
+    const object = emptyObject();
+    for (const [name, value] of Object.entries(input)) {
+      const field = fieldFor(shape, name);
+      if (field === undefined) this.unknownFields.push(name);
+      else if (value !== undefined && value !== null)
+        object[field.name] = this.#value(field.shape, value, path === '' ? field.name : `${path}.${field.name}`);
+    }
+    return object;
+  }
+
+  #value(shape: Shape, value: JsonValue, path: string): JsonValue {
+    switch (shape.type) {
+      case 'object':
+        return isJsonObject(value) ? this.object(shape, value, path) : this.#mismatch(path, value, 'must be an object');
+      case 'map':
+        return isJsonObject(value)
+          ? this.#map(shape.element, value, path)
+          : this.#mismatch(path, value, 'must be an object');
+      case 'list':
+        return Array.isArray(value)
+          ? value.map((element: JsonValue, i) => this.#value(shape.element, element, `${path}[${i}]`))
+          : this.#mismatch(path, value, 'must be a list');
+      case 'any':
+        return value;
+      case 'leaf':
+        return this.#leaf(shape, value, path);
+    }
+  }
+
+  #map(element: Shape, input: JsonObject, path: string): JsonObject {
+    const object = emptyObject();
+    for (const [name, value] of Object.entries(input))
+      if (value !== undefined) object[name] = this.#value(element, value, `${path}[${name}]`);
+    return object;
+  }
+
+  #leaf({accepts}: LeafShape, value: JsonValue, path: string): JsonValue {
+    if (value === null || accepts.some((type) => TYPES[type].test(value))) return value;
+    const isScalar = typeof value !== 'object';
+    if (accepts.includes('string') && accepts.length === 1 && isScalar) return String(value);
+    return this.#mismatch(path, value, `must be ${accepts.map((type) => TYPES[type].name).join(' or ')}`);
+  }
+
+  #mismatch(path: string, value: JsonValue, rule: string): JsonValue {
+    this.mismatches.push(violation(path, value, rule));
+    return null;
+  }
+}
+
+const TYPES: Readonly<Record<LeafShape['accepts'][number], {name: string; test: (value: JsonValue) => boolean}>> = {
+  string: {name: 'text', test: (value) => typeof value === 'string'},
+  integer: {name: 'a whole number', test: (value) => Number.isInteger(value)},
+  number: {name: 'a number', test: (value) => typeof value === 'number' || typeof value === 'bigint'},
+  bigint: {name: 'a whole number', test: (value) => typeof value === 'bigint'},
+  boolean: {name: 'true or false', test: (value) => typeof value === 'boolean'},
+};
+
+/** The field of exactly this name, else the first that differs in case only. */
+function fieldFor(shape: ObjectShape, name: string): Field | undefined {
+  const field = shape.fields.get(name);
+  if (field !== undefined) return field;
+  const lowerCase = name.toLowerCase();
+  for (const candidate of shape.fields.values()) if (candidate.name.toLowerCase() === lowerCase) return candidate;
+  return undefined;
+}

@@ -1,0 +1,127 @@
+/**
+ * What a command works on: resources named on the command line, or those of files, folders and standard input.
+ *
+ * Everything is read and understood before anything is done: one document that cannot be, and nothing is written. The
+ * message says which document of which file.
+ */
+import {AgentError, messageOf} from '../../lib/errors.ts';
+import {emptyObject, isJsonObject, type JsonObject, type JsonValue} from '../../lib/exact-json.ts';
+import type {ResourceId, ResourceKind} from '../../model/kind.ts';
+import {kindNamed, kindOfAlias} from '../../model/kinds.ts';
+import {API_VERSION} from '../../model/resource.ts';
+import {formatViolation} from '../../model/violation.ts';
+import {Failure} from '../failure.ts';
+import {isManagedKind} from '../output/columns.ts';
+import {GoDecoder} from './go-decoding.ts';
+import type {TextDocument} from './text-documents.ts';
+import {readYaml} from './yaml-reader.ts';
+
+export interface Target {
+  readonly kind: ResourceKind;
+  readonly name: string;
+  /** As given with the resource. */
+  readonly namespace: string | undefined;
+  /** Fields under their own names; undefined when only named. */
+  readonly document: JsonObject | undefined;
+}
+
+const MOST_RESOURCES = 10_000;
+
+/** Those named as `KIND [NAME...]`; without a name, one that stands for all of the kind. */
+export function namedTargets(kindText: string, names: readonly string[]): readonly Target[] {
+  const kind = kindOfAlias(kindText);
+  if (kind === undefined || !isManagedKind(kind)) throw new Error(`resource type '${kindText}' is not supported`);
+  if (names.includes('')) throw new Error('resource name may not be empty');
+  return (names.length === 0 ? [''] : names).map((name) => ({kind, name, namespace: undefined, document: undefined}));
+}
+
+/** Those of documents. Throws a Failure that names the document. */
+export function documentTargets(documents: readonly TextDocument[]): readonly Target[] {
+  const reader = new TargetReader();
+  return documents.flatMap((document) => reader.read(document));
+}
+
+class TargetReader {
+  readonly #decoder = new GoDecoder();
+  #count = 0;
+
+  read({text, origin}: TextDocument): readonly Target[] {
+    return this.#resources(this.#parse(text, origin), origin).map((resource) => this.#target(resource, origin));
+  }
+
+  #parse(text: string, origin: string): JsonValue {
+    try {
+      return readYaml(text) ?? emptyObject();
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error;
+      throw unreadable(`error converting YAML to JSON: yaml: ${messageOf(error)}`, origin, error);
+    }
+  }
+
+  /** A document is a resource, a list of them, or a `...List` resource. */
+  #resources(value: JsonValue, origin: string): readonly JsonObject[] {
+    if (Array.isArray(value)) return value.map((element: JsonValue) => objectOf(element, origin));
+    if (!isJsonObject(value)) throw notAResource(typeof value, origin);
+    const {kind, apiVersion, items} = value;
+    if (kind === undefined && apiVersion !== undefined) throw notAResource('object', origin);
+    if (typeof kind !== 'string' || !kind.endsWith('List') || !Array.isArray(items)) return [value];
+    return items.map((item: JsonValue) => {
+      const object = objectOf(item, origin);
+      return object.kind === undefined ? {...object, kind: kind.slice(0, -'List'.length), apiVersion} : object;
+    });
+  }
+
+  #target(document: JsonObject, origin: string): Target {
+    if (++this.#count > MOST_RESOURCES) throw unreadable(`there are more than ${MOST_RESOURCES} resources`, origin);
+    const kindText = textOf(document.kind);
+    const version = textOf(document.apiVersion);
+    const kind = version === API_VERSION ? kindNamed(kindText) : undefined;
+    if (kind === undefined || !isManagedKind(kind))
+      throw unreadable(`unknown resource type (${kindText}) and/or version (${version})`, origin);
+    const {value, unknownFields, mismatches} = this.#decoder.decode(kind, document);
+    const metadata = isJsonObject(value.metadata) ? value.metadata : emptyObject();
+    const name = textOf(metadata.name);
+    if (mismatches.length > 0)
+      throw unreadable(`${kind.kind} ${JSON.stringify(name)}: ${mismatches.map(formatViolation).join('; ')}`, origin);
+    if (unknownFields.length > 0)
+      throw new Failure(
+        `field in document is not recognized or is in the wrong location: ${unknownFields.join(', ')}${placed(origin)}`,
+      );
+    return {kind, name, namespace: textOf(metadata.namespace) || undefined, document: value};
+  }
+}
+
+const textOf = (value: JsonValue | undefined): string =>
+  value === undefined || value === null ? '' : typeof value === 'object' ? '' : String(value);
+
+function objectOf(value: JsonValue, origin: string): JsonObject {
+  if (isJsonObject(value)) return value;
+  throw notAResource(typeof value, origin);
+}
+
+const notAResource = (type: string, origin: string): Failure =>
+  unreadable(
+    `error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${type} into Go value of type []unstructured.Unstructured`,
+    origin,
+  );
+
+const unreadable = (problem: string, origin: string, cause?: unknown): Failure =>
+  new Failure(`failed to execute command: ${problem}${placed(origin)}`, {cause});
+
+/** Where a document is, when that is not obvious. */
+const placed = (origin: string): string => (origin === '' ? '' : ` (${origin})`);
+
+/** Where the resource lives. Throws what Calico says when command line and document contradict each other. */
+export function idOf({kind, name, namespace}: Target, clientNamespace: string | undefined): ResourceId {
+  if (!kind.namespaced) {
+    if (clientNamespace !== undefined) throw new Error(`${kind.kind} is not namespaced`);
+    if (namespace !== undefined)
+      throw new Error(
+        `namespace should not be specified for a non-namespaced resource. ${kind.kind} is not a namespaced resource`,
+      );
+    return {name};
+  }
+  if (namespace !== undefined && clientNamespace !== undefined && namespace !== clientNamespace)
+    throw new Error(`resource namespace does not match client namespace. ${namespace} != ${clientNamespace}`);
+  return {name, namespace: namespace ?? clientNamespace ?? 'default'};
+}

@@ -1,0 +1,118 @@
+/**
+ * The documents of a file, a folder or standard input, as text, each with where it came from. Limited in size and
+ * number before anything is parsed.
+ */
+import {open, readdir, stat} from 'node:fs/promises';
+import {join, resolve} from 'node:path';
+import {Failure} from '../failure.ts';
+import type {Io} from '../io.ts';
+
+export interface TextDocument {
+  readonly text: string;
+  /** `document 2 of pools.yaml`; empty when there is only one and the person knows which. */
+  readonly origin: string;
+}
+
+/** Of one file, in bytes. */
+const LARGEST_FILE = 10 * 1024 * 1024;
+const MOST_DOCUMENTS = 10_000;
+const MOST_FILES = 10_000;
+const EXTENSIONS = ['.yaml', '.yml', '.json'];
+
+/** The documents of `name`: a file, a folder (with `recursive` also what is below), or `-`. */
+export async function readTextDocuments(
+  io: Pick<Io, 'folder' | 'readStdin'>,
+  name: string,
+  recursive: boolean,
+): Promise<readonly TextDocument[]> {
+  if (name === '-') return documentsOf(await readLimited(name, () => io.readStdin(LARGEST_FILE)), undefined);
+  const path = resolve(io.folder, name);
+  const isFolder = await explained(name, async () => (await stat(path)).isDirectory());
+  if (!isFolder) return documentsOf(await readLimited(name, () => readFileLimited(path)), name, false);
+  const files: string[] = [];
+  await collectFiles(path, name, recursive, files);
+  const documents: TextDocument[] = [];
+  for (const file of files) {
+    const bytes = await readLimited(file, () => readFileLimited(resolve(io.folder, file)));
+    documents.push(...documentsOf(bytes, file, true));
+    if (documents.length > MOST_DOCUMENTS) throw tooMany(MOST_DOCUMENTS, 'documents', name);
+  }
+  return documents;
+}
+
+/** What to say when there was nothing. */
+export async function nothingIn(io: Pick<Io, 'folder'>, name: string): Promise<string> {
+  const isFolder = name !== '-' && (await stat(resolve(io.folder, name))).isDirectory();
+  return `no resources specified in ${isFolder ? 'directory' : 'file'} ${name}`;
+}
+
+async function collectFiles(path: string, name: string, recursive: boolean, files: string[]): Promise<void> {
+  const entries = await explained(name, () => readdir(path, {withFileTypes: true}));
+  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const entry of entries) {
+    const entryName = join(name, entry.name);
+    if (entry.isDirectory()) {
+      if (recursive) await collectFiles(join(path, entry.name), entryName, recursive, files);
+    } else if (EXTENSIONS.some((extension) => entry.name.endsWith(extension))) files.push(entryName);
+    if (files.length > MOST_FILES) throw tooMany(MOST_FILES, 'files', name);
+  }
+}
+
+const tooMany = (limit: number, what: string, name: string): Failure =>
+  new Failure(`failed to execute command: there are more than ${limit} ${what} in ${name}`);
+
+async function readFileLimited(path: string): Promise<Uint8Array> {
+  await using file = await open(path);
+  const {size} = await file.stat();
+  // A device or pipe has no size: read up to the limit and one byte, which tells.
+  if (size > LARGEST_FILE) throw tooLarge();
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for await (const chunk of file.createReadStream({end: LARGEST_FILE, autoClose: false})) {
+    if (!(chunk instanceof Uint8Array)) throw new Error('a stream without an encoding gives bytes');
+    total += chunk.length;
+    if (total > LARGEST_FILE) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+const tooLarge = (): Error => new Error(`is larger than ${LARGEST_FILE} bytes`);
+
+async function readLimited(name: string, read: () => Promise<Uint8Array>): Promise<string> {
+  const bytes = await explained(name, read);
+  try {
+    return new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes);
+  } catch (cause) {
+    throw new Failure(`failed to execute command: ${name} is not UTF-8 text`, {cause});
+  }
+}
+
+/** A failed read names the file as the person did. */
+async function explained<T>(name: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (cause) {
+    if (cause instanceof Failure) throw cause;
+    throw new Failure(`failed to execute command: ${reasonOf(name, cause)}`, {cause});
+  }
+}
+
+function reasonOf(name: string, cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'ENOENT') return `open ${name}: no such file or directory`;
+  if (code === 'EACCES') return `open ${name}: permission denied`;
+  return `read ${name}: ${cause instanceof Error ? cause.message : String(cause)}`;
+}
+
+/** Split at lines that begin with `---`, as Calico does; what is blank is nothing. */
+function documentsOf(text: string, name: string | undefined, alwaysNamed = false): readonly TextDocument[] {
+  const parts = text.split(/\n---[^\n]*(?:\n|$)/, MOST_DOCUMENTS + 1);
+  if (parts.length > MOST_DOCUMENTS) throw tooMany(MOST_DOCUMENTS, 'documents', name ?? '-');
+  const isOne = parts.filter((part) => part.trim() !== '').length <= 1;
+  return parts.flatMap((part, i) => {
+    if (part.trim() === '') return [];
+    const place = name ?? 'standard input';
+    return [{text: part, origin: isOne ? (alwaysNamed ? place : '') : `document ${i + 1} of ${place}`}];
+  });
+}

@@ -1,0 +1,160 @@
+/**
+ * YAML as calicoctl reads it: version 1.1 (bare `y`, `no`, `on` are booleans, also as keys), with keys that are text in
+ * the end, duplicate keys refused, dates left as text. JSON is YAML, so there is one reader for both.
+ *
+ * Values become what parseJson would give: objects without a prototype, integers exact. What a person may demand of us
+ * is limited: size, depth, aliases (a few lines of nested aliases can stand for gigabytes), number of values.
+ */
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  type Tags,
+  type YAMLMap,
+} from 'yaml';
+import {AgentError} from '../../lib/errors.ts';
+import {emptyObject, type JsonObject, type JsonValue} from '../../lib/exact-json.ts';
+
+export const MOST_ALIASES = 100;
+const DEEPEST = 128;
+const MOST_VALUES = 1_000_000;
+
+/** The value of one YAML document; undefined when it holds nothing. Throws E_BAD_YAML, which names the line. */
+export function readYaml(text: string): JsonValue | undefined {
+  const lines = new LineCounter();
+  const document = parse(text.replace(/^\uFEFF/, ''), lines);
+  const [error] = document.errors;
+  if (error !== undefined) throw badYaml(lines.linePos(error.pos[0]).line, problemOf(error));
+  return document.contents === null ? undefined : new Walker(lines).value(document.contents, 0);
+}
+
+function parse(text: string, lineCounter: LineCounter): ReturnType<typeof parseDocument> {
+  try {
+    return parseDocument(text, {
+      version: '1.1',
+      customTags: withoutDates,
+      intAsBigInt: true,
+      // The walker does it: here it would take time that grows with the square of the size.
+      uniqueKeys: false,
+      prettyErrors: false,
+      logLevel: 'silent',
+      lineCounter,
+    });
+  } catch (error) {
+    if (error instanceof RangeError) throw badYaml(1, `nesting is deeper than ${DEEPEST}`);
+    throw error;
+  }
+}
+
+/** Go's reader leaves dates, times of day and numbers to the base 60 as text, and knows no sets. */
+function withoutDates(tags: Tags): Tags {
+  const dropped = ['binary', 'omap', 'pairs', 'set', 'timestamp'].map((name) => `tag:yaml.org,2002:${name}`);
+  return tags.filter((tag) => typeof tag === 'string' || !(dropped.includes(tag.tag) || isTimeOfDay(tag)));
+}
+
+const isTimeOfDay = (tag: object): boolean => 'format' in tag && tag.format === 'TIME';
+
+const problemOf = (error: {readonly code: string; readonly message: string}): string =>
+  error.code === 'TAB_AS_INDENT' ? 'found character that cannot start any token' : lowerFirst(error.message);
+
+const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
+
+const badYaml = (line: number, problem: string): AgentError =>
+  new AgentError('E_BAD_YAML', `line ${line}: ${problem}`, {line});
+
+class Walker {
+  readonly #lines: LineCounter;
+  readonly #anchors = new Map<string, Node>();
+  readonly #open = new Set<Node>();
+  #aliases = 0;
+  #values = 0;
+
+  constructor(lines: LineCounter) {
+    this.#lines = lines;
+  }
+
+  value(node: unknown, depth: number): JsonValue {
+    if (node === null || node === undefined) return null;
+    if (depth > DEEPEST) throw this.#error(node, `nesting is deeper than ${DEEPEST}`);
+    if (++this.#values > MOST_VALUES) throw this.#error(node, `there are more than ${MOST_VALUES} values`);
+    if (isAlias(node)) return this.#alias(node, depth);
+    if (isMap(node)) return this.#inside(node, () => this.#map(node, depth));
+    if (isSeq(node)) return this.#inside(node, () => node.items.map((item) => this.value(item, depth + 1)));
+    if (!isScalar(node)) throw this.#error(node, 'this kind of value is not supported');
+    if (node.anchor !== undefined) this.#anchors.set(node.anchor, node);
+    return this.#scalar(node.value, node);
+  }
+
+  #inside<T>(node: Node & {anchor?: string}, read: () => T): T {
+    if (node.anchor !== undefined) this.#anchors.set(node.anchor, node);
+    this.#open.add(node);
+    const value = read();
+    this.#open.delete(node);
+    return value;
+  }
+
+  #alias(alias: {readonly source: string}, depth: number): JsonValue {
+    if (++this.#aliases > MOST_ALIASES) throw this.#error(alias, `there are more than ${MOST_ALIASES} aliases`);
+    const node = this.#anchors.get(alias.source);
+    if (node === undefined) throw this.#error(alias, `unknown anchor '${alias.source}' referenced`);
+    if (this.#open.has(node)) throw this.#error(alias, `anchor '${alias.source}' value contains itself`);
+    return this.value(node, depth + 1);
+  }
+
+  #scalar(value: unknown, node: unknown): JsonValue {
+    if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+    if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+    if (typeof value === 'number' && Number.isFinite(value)) return value;
+    throw this.#error(node, `${String(value)} has no JSON form`);
+  }
+
+  #map(map: YAMLMap, depth: number): JsonObject {
+    const object = emptyObject();
+    const merged: JsonObject[] = [];
+    for (const pair of map.items) {
+      if (isMergeKey(pair.key)) {
+        merged.push(...this.#mergedMaps(pair, depth));
+        continue;
+      }
+      const key = this.#key(pair.key);
+      if (Object.hasOwn(object, key))
+        throw this.#error(pair.key, `key ${JSON.stringify(key)} already set in map`, true);
+      object[key] = this.value(pair.value, depth + 1);
+    }
+    // What the map says itself wins over what it is merged with, and an earlier map over a later one.
+    for (const source of merged)
+      for (const [key, value] of Object.entries(source)) if (!Object.hasOwn(object, key)) object[key] = value ?? null;
+    return object;
+  }
+
+  #mergedMaps(pair: Pair, depth: number): readonly JsonObject[] {
+    const value = this.value(pair.value, depth + 1);
+    return (Array.isArray(value) ? value : [value]).map((source: JsonValue) => {
+      if (typeof source === 'object' && source !== null && !Array.isArray(source)) return source as JsonObject;
+      throw this.#error(pair.key, 'map merge requires map or sequence of maps as the value');
+    });
+  }
+
+  /** Go's JSON keys are text: `y` became true, and is "true" now. */
+  #key(node: unknown): string {
+    const key = isScalar(node) || isAlias(node) ? this.value(node, 0) : undefined;
+    if (typeof key === 'string') return key;
+    if (typeof key === 'boolean' || typeof key === 'number' || typeof key === 'bigint') return String(key);
+    throw this.#error(node, 'a key must be text, a number or a boolean');
+  }
+
+  #error(node: unknown, problem: string, isUnmarshal = false): AgentError {
+    const range: unknown = typeof node === 'object' && node !== null && 'range' in node ? node.range : undefined;
+    const start: unknown = Array.isArray(range) ? range[0] : undefined;
+    const {line} = this.#lines.linePos(typeof start === 'number' ? start : 0);
+    if (!isUnmarshal) return badYaml(line, problem);
+    return new AgentError('E_BAD_YAML', `unmarshal errors:\n  line ${line}: ${problem}`, {line});
+  }
+}
+
+const isMergeKey = (node: unknown): boolean => isScalar(node) && node.type === 'PLAIN' && node.source === '<<';

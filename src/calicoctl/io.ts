@@ -1,0 +1,24 @@
+/**
+ * What a command may touch of the process it runs in. Nothing below `main.ts` knows `process`, so that a test runs a
+ * command with its own arguments, files, input and output.
+ */
+import type {StoreConfig} from '../datastore/open-store.ts';
+import type {CallOptions, Store} from '../datastore/store.ts';
+import type {Clock} from '../lib/clock.ts';
+import type {Logger} from '../lib/log.ts';
+
+export interface Io {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** File names are relative to it. */
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Aborts when the person gives up. */
+  readonly signal: AbortSignal;
+  /** All of standard input; rejects beyond `limit` bytes. */
+  readStdin(limit: number): Promise<Uint8Array>;
+  out(text: string): void;
+  err(text: string): void;
+  /** Opens the datastore; how is the business of whoever runs the command. */
+  openStore(config: StoreConfig, options: CallOptions): Promise<Store>;
+}

@@ -1,0 +1,123 @@
+/** The forms of `-o`, each parsed once before anything is read, so that a mistake costs nothing. */
+import {readFile} from 'node:fs/promises';
+import {resolve} from 'node:path';
+import {isJsonObject, parseJson} from '../../lib/exact-json.ts';
+import {resourceKey} from '../../model/keys.ts';
+import {Failure} from '../failure.ts';
+import type {Io} from '../io.ts';
+import type {Result} from '../resource-reader.ts';
+import type {Session} from '../session.ts';
+import {type CellContext, columnsOf, type KindColumns, valueAt} from './columns.ts';
+import {printIndentedJson} from './json-text.ts';
+import {formatTable} from './tab-writer.ts';
+import {printYaml} from './yaml-text.ts';
+
+export interface PrintContext {
+  readonly session: Session;
+  /** A column for the namespace comes first. */
+  readonly withNamespace: boolean;
+}
+
+export interface OutputForm {
+  print(results: readonly Result[], context: PrintContext): Promise<string>;
+}
+
+/** Used where BGPConfiguration does not say otherwise. */
+const DEFAULT_AS_NUMBER = '64512';
+
+/** The form that `text` names. Throws a Failure for what is none. */
+export async function parseOutputForm(io: Pick<Io, 'folder'>, text: string): Promise<OutputForm> {
+  const equals = text.indexOf('=');
+  const name = equals < 0 ? text : text.slice(0, equals);
+  const argument = equals < 0 ? '' : text.slice(equals + 1);
+  switch (name) {
+    case 'custom-columns':
+      if (argument === '') throw new Failure('need to specify at least one column');
+      return tableForm(() => argument.split(','));
+    case 'go-template':
+      return templateForm(argument);
+    case 'go-template-file':
+      return templateForm(argument === '' ? '' : await readTemplate(io, argument));
+    default:
+      return simpleForm(text);
+  }
+}
+
+function simpleForm(text: string): OutputForm {
+  switch (text) {
+    case 'ps':
+    case 'wide':
+      return tableForm((columns) => columns[text]);
+    case 'yaml':
+    case 'yml':
+      return {print: async (results) => printYaml(wholeOf(results))};
+    case 'json':
+      return {print: async (results) => printIndentedJson(wholeOf(results))};
+    default:
+      throw new Failure(`unrecognized output format '${text}'`);
+  }
+}
+
+/** One result is shown as it is; several are a list. */
+const wholeOf = (results: readonly Result[]): Result['whole'] | readonly Result['whole'][] => {
+  const [first] = results;
+  return first !== undefined && results.length === 1 ? first.whole : results.map(({whole}) => whole);
+};
+
+function tableForm(headingsOf: (columns: KindColumns) => readonly string[]): OutputForm {
+  return {
+    async print(results, context) {
+      let text = '';
+      for (const result of results) text += await printTable(result, headingsOf(columnsOf(result.kind)), context);
+      return text;
+    },
+  };
+}
+
+async function printTable(
+  {kind, resources}: Result,
+  wanted: readonly string[],
+  {session, withNamespace}: PrintContext,
+): Promise<string> {
+  const {cells} = columnsOf(kind);
+  const isListed = wanted.includes('NAMESPACE');
+  const headings = withNamespace && kind.namespaced && !isListed ? ['NAMESPACE', ...wanted] : wanted;
+  const columns = headings.map((heading) => {
+    const cell = Object.hasOwn(cells, heading) ? cells[heading] : undefined;
+    if (cell === undefined)
+      throw new Failure(`unknown heading ${heading}, valid values are: ${Object.keys(cells).join(', ')}`);
+    return cell;
+  });
+  const context: CellContext = {
+    globalAsNumber: headings.includes('ASN') ? await readGlobalAsNumber(session) : undefined,
+  };
+  return formatTable([headings, ...resources.map((resource) => columns.map((cell) => cell(resource, context)))]);
+}
+
+/** Of BGPConfiguration `default`, read as plain JSON: the kind is not declared. Undefined when it cannot be read. */
+async function readGlobalAsNumber({store, call}: Session): Promise<string | undefined> {
+  try {
+    const entry = await store.get(resourceKey('bgpconfigurations', 'default'), call);
+    const value = entry && parseJson(entry.value);
+    const number = isJsonObject(value) ? valueAt(value, 'spec.asNumber') : undefined;
+    return number === undefined || number === null ? DEFAULT_AS_NUMBER : String(number);
+  } catch {
+    return undefined;
+  }
+}
+
+async function templateForm(template: string): Promise<OutputForm> {
+  if (template === '') throw new Failure('need to specify a template');
+  const {parseTemplate} = await import('./go-template.ts');
+  const execute = parseTemplate(template);
+  return {print: async (results) => execute(results)};
+}
+
+async function readTemplate({folder}: Pick<Io, 'folder'>, name: string): Promise<string> {
+  try {
+    return await readFile(resolve(folder, name), 'utf8');
+  } catch (cause) {
+    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    throw new Failure(`open ${name}: ${isMissing ? 'no such file or directory' : String(cause)}`, {cause});
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * Writing one resource with the rules of Calico's client beyond those of its kind: what is read-only, what it has to do
+ * with other objects, and which parts of the metadata a person's document may change.
+ *
+ * Throws what is wrong with this one resource; the caller goes on with the next.
+ */
+import {hasCode} from '../lib/errors.ts';
+import {emptyObject, isJsonObject, type JsonObject} from '../lib/exact-json.ts';
+import type {ResourceId, ResourceKind} from '../model/kind.ts';
+import {IPPool} from '../model/kinds/ip-pool.ts';
+import type {Metadata, Resource} from '../model/resource.ts';
+import {nameOf, notThere} from './error-text.ts';
+import type {Target} from './input/targets.ts';
+import {refusalOf, type WriteVerb} from './rules/read-only.ts';
+import type {Session} from './session.ts';
+
+export class ResourceWriter {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  async create(target: Target, id: ResourceId): Promise<void> {
+    const {kind} = target;
+    refuse(kind, id, 'create');
+    const version = metadataOf(target).resourceVersion;
+    if (version !== undefined)
+      throw new Error(
+        `error with field Metadata.ResourceVersion = '${String(version)}' (field must not be set for a Create request)`,
+      );
+    const resource = resourceOf(target, id);
+    if (isPool(resource)) {
+      const {checkNewPool} = await import('./rules/pool-rules.ts');
+      await checkNewPool(this.#session, resource);
+    }
+    await this.#session.resources.create(kind, resource, this.#session.call);
+  }
+
+  /** Creates what is not there and replaces what is. */
+  async apply(target: Target, id: ResourceId): Promise<void> {
+    if (refusalOf(target.kind, id, 'create') !== undefined) return this.replace(target, id);
+    try {
+      await this.create(withoutVersion(target), id);
+    } catch (error) {
+      if (!hasCode(error, 'E_EXISTS')) throw error;
+      await this.replace(target, id);
+    }
+  }
+
+  /** Replaces what is there: at the document's resourceVersion when it has one, else whatever it is now. */
+  async replace(target: Target, id: ResourceId): Promise<void> {
+    const {kind} = target;
+    refuse(kind, id, 'update');
+    const resource = resourceOf(withoutVersion(target), id);
+    const version = metadataOf(target).resourceVersion;
+    const {checkPoolChange} = await import('./rules/pool-rules.ts');
+    const change = (current: Resource | undefined): Resource | undefined => {
+      if (current === undefined) return undefined;
+      if (version !== undefined && version !== current.metadata.resourceVersion)
+        throw new Error(`update conflict: ${nameOf(kind, id)}`);
+      if (isPool(current) && isPool(resource)) checkPoolChange(current, resource);
+      return {...resource, metadata: changedMetadata(current.metadata, resource.metadata)};
+    };
+    const {name, namespace} = resource.metadata;
+    const {resources, call} = this.#session;
+    const replaced = await resources.modify(kind, {name, namespace}, change, call);
+    if (replaced === undefined) throw new Error(notThere(kind, {name, namespace}));
+  }
+
+  async delete(target: Target, id: ResourceId): Promise<void> {
+    const {kind} = target;
+    refuse(kind, id, 'delete');
+    if (id.name === '' || id.name.includes('/')) throw new Error(notThere(kind, id));
+    switch (kind.kind) {
+      case 'IPPool': {
+        const {deletePool} = await import('./rules/pool-rules.ts');
+        return deletePool(this.#session, id);
+      }
+      case 'Node': {
+        const {deleteNode} = await import('./rules/node-deletion.ts');
+        return deleteNode(this.#session, id);
+      }
+      default:
+        return this.#session.resources.delete(kind, id, {}, this.#session.call);
+    }
+  }
+}
+
+const isPool = (resource: Resource): resource is IPPool => resource.kind === IPPool.kind;
+
+function refuse(kind: ResourceKind, id: ResourceId, verb: WriteVerb): void {
+  const refusal = refusalOf(kind, id, verb);
+  if (refusal !== undefined) throw new Error(refusal);
+}
+
+function metadataOf({document}: Target): JsonObject {
+  const metadata = document?.metadata;
+  return isJsonObject(metadata) ? metadata : emptyObject();
+}
+
+/** The document without its resourceVersion. */
+function withoutVersion(target: Target): Target {
+  return {...target, document: {...target.document, metadata: {...metadataOf(target), resourceVersion: undefined}}};
+}
+
+/** What the document says, complete, where it lives. Throws E_INVALID_RESOURCE. */
+export function resourceOf(target: Target, {namespace}: ResourceId): Resource {
+  return target.kind.create({...target.document, metadata: {...metadataOf(target), namespace}});
+}
+
+/** Of the metadata only labels and annotations are a person's. */
+const changedMetadata = (current: Metadata, {labels, annotations}: Metadata): Metadata => ({
+  ...current,
+  labels,
+  annotations,
+});

@@ -1,0 +1,132 @@
+/**
+ * The words that describe each command. They are part of the interface: people and scripts compare them, so they are
+ * Calico's, byte for byte, for everything that a command line can bring to the screen.
+ */
+
+export type CommandName = 'get' | 'create' | 'apply' | 'delete' | 'version' | 'ipam show';
+
+const GLOBAL_LINE = 'Usage:\n  calicoctl [options] <command> [<args>...]\n';
+
+/** Printed on wrong arguments. */
+export const USAGE: Readonly<Record<CommandName, string>> = {
+  get: `Usage:
+  calicoctl get ( (<KIND> [<NAME>...]) |
+                --filename=<FILENAME> [--recursive] [--skip-empty] )
+                [--output=<OUTPUT>] [--config=<CONFIG>] [--namespace=<NS>] [--all-namespaces] [--export] [--context=<context>] [--allow-version-mismatch]
+`,
+  create: `Usage:
+  calicoctl create --filename=<FILENAME> [--recursive] [--skip-empty]
+                   [--skip-exists] [--config=<CONFIG>] [--namespace=<NS>] [--context=<context>] [--allow-version-mismatch]
+`,
+  apply: `Usage:
+  calicoctl apply --filename=<FILENAME> [--recursive] [--skip-empty]
+                  [--config=<CONFIG>] [--namespace=<NS>] [--context=<context>] [--allow-version-mismatch]
+`,
+  delete: `Usage:
+  calicoctl delete ( (<KIND> [<NAME>...]) |
+                   --filename=<FILE> [--recursive] [--skip-empty] )
+                   [--skip-not-exists] [--config=<CONFIG>] [--namespace=<NS>] [--context=<context>] [--allow-version-mismatch]
+`,
+  version: `Usage:
+  calicoctl version [--config=<CONFIG>] [--poll=<POLL>] [--allow-version-mismatch] [--client]
+`,
+  'ipam show': `Usage:
+  calicoctl ipam show [--ip=<IP> | --show-blocks | --show-borrowed | --show-configuration] [--config=<CONFIG>] [--allow-version-mismatch]
+`,
+};
+
+export const GLOBAL_USAGE = GLOBAL_LINE;
+
+export const HELP = `${GLOBAL_LINE}
+    create       Create a resource by file, directory or stdin.
+    replace      Replace a resource by file, directory or stdin.
+    apply        Apply a resource by file, directory or stdin.  This creates a resource
+                 if it does not exist, and replaces a resource if it does exists.
+    patch        Patch a preexisting resource in place.
+    delete       Delete a resource identified by file, directory, stdin or resource type and
+                 name.
+    get          Get a resource identified by file, directory, stdin or resource type and
+                 name.
+    label        Add or update labels of resources.
+    validate     Validate a resource by file, directory or stdin without applying it.
+    ipam         IP address management.
+    node         Calico node management.
+    version      Display the version of this binary.
+    datastore    Calico datastore management.
+    cluster      Access cluster information.
+
+Options:
+  -h --help                    Show this screen.
+  -l --log-level=<level>       Set the log level (one of panic, fatal, error,
+                               warn, info, debug) [default: panic]
+     --context=<context>       The name of the kubeconfig context to use.
+     --allow-version-mismatch  Allow client and cluster versions mismatch.
+
+Description:
+  The calicoctl command line tool is used to manage Calico network and security
+  policy, to view and manage endpoint configuration, and to manage a Calico
+  node instance.
+
+  See 'calicoctl <command> --help' to read about a specific subcommand.
+`;
+
+const DATASTORE_HINT = `Set the Calico datastore access information in the environment variables or
+supply details in a config file.
+
+`;
+
+/** Commands that only have commands of their own. */
+export const GROUPS: Readonly<Record<string, {readonly usage: string; readonly help: string}>> = {
+  ipam: group(
+    'ipam',
+    `    check            Check the integrity of the IPAM datastructures.
+    release          Release a Calico assigned IP address.
+    show             Show details of a Calico configuration,
+                     assigned IP address, or of overall IP usage.
+    split            Split the IP pool specified by the CIDR into
+                     the specified number of smaller IPPools.
+    configure        Configure IPAM
+`,
+    'IP address management commands for Calico.',
+    '\n',
+  ),
+  node: group(
+    'node',
+    `    run          Run the Calico node container image.
+    status       View the current status of a Calico node.
+    diags        Gather a diagnostics bundle for a Calico node.
+    checksystem  Verify the compute host is able to run a Calico node instance.
+`,
+    'Node specific commands for calicoctl.',
+    '\n',
+  ),
+  datastore: group(
+    'datastore',
+    '    migrate  Migrate the contents of an etcdv3 datastore to a Kubernetes datastore.\n',
+    'Datastore specific commands for calicoctl.',
+    '\n',
+  ),
+  cluster: group(
+    'cluster',
+    '    diags            Collect snapshot of diagnostic info and logs related to Calico at the cluster-level.\n',
+    'Commands for accessing Cluster related information.',
+    '',
+  ),
+};
+
+function group(name: string, commands: string, description: string, end: string): {usage: string; help: string} {
+  const usage = `Usage:\n  calicoctl ${name} <command> [<args>...]\n`;
+  return {
+    usage,
+    help: `${DATASTORE_HINT}${usage}
+${commands}
+Options:
+  -h --help      Show this screen.
+
+Description:
+  ${description}
+
+  See 'calicoctl ${name} <command> --help' to read about a specific subcommand.
+${end}`,
+  };
+}

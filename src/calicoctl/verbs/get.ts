@@ -1,0 +1,79 @@
+/** `calicoctl get`: lists of a kind, or single resources, in the form that was asked for. */
+import {messageOf} from '../../lib/errors.ts';
+import {fileTargets} from '../bulk.ts';
+import {
+  type Arguments,
+  CONFIG_FLAG,
+  CONTEXT_FLAG,
+  type CommandDeclaration,
+  FILE_FLAGS,
+  NAMESPACE_FLAG,
+  parseArguments,
+  usageFailure,
+  VERSION_FLAG,
+} from '../command-line.ts';
+import {Failure} from '../failure.ts';
+import {namedTargets, type Target} from '../input/targets.ts';
+import type {Io} from '../io.ts';
+import {parseOutputForm} from '../output/forms.ts';
+import {fetchAll, type Scope} from '../resource-reader.ts';
+import {checkClusterVersion, withSession} from '../session.ts';
+
+const DECLARATION: CommandDeclaration = {
+  name: 'get',
+  help: 'Shows resources: all of a kind, those named, or those that a file names.',
+  flags: [
+    ...FILE_FLAGS,
+    {
+      short: 'o',
+      long: 'output',
+      value: 'OUTPUT FORMAT',
+      help: 'ps (default), wide, yaml, json, custom-columns=A,B, go-template=T, go-template-file=F',
+    },
+    CONFIG_FLAG,
+    NAMESPACE_FLAG,
+    {short: 'A', oldShort: 'a', long: 'all-namespaces', help: 'of all namespaces'},
+    {long: 'export', help: 'without what only this cluster knows of the resource; for resources given by name'},
+    CONTEXT_FLAG,
+    VERSION_FLAG,
+  ],
+  takesOperands: true,
+};
+
+export async function runGet(io: Io, rest: readonly string[]): Promise<number> {
+  const args = parseArguments(DECLARATION, rest);
+  if ((args.operands.length === 0) === (args.value('filename') === undefined)) throw usageFailure('get');
+  const scope: Scope = {
+    namespace: args.value('namespace'),
+    allNamespaces: args.has('all-namespaces'),
+    forExport: args.has('export'),
+  };
+  if (scope.namespace !== undefined && scope.allNamespaces)
+    throw new Failure('cannot use both --namespace and --all-namespaces flags at the same time');
+  const form = await parseOutputForm(io, args.value('output') ?? 'ps');
+  return withSession(io, args.value('config'), async (session) => {
+    await failingToGet(() => checkClusterVersion(session, args.has(VERSION_FLAG.long)));
+    const targets = await targetsOf(io, args);
+    if (targets === undefined) return 0;
+    const {results, errors} = await fetchAll(session, targets, scope);
+    const withNamespace = scope.namespace !== undefined || scope.allNamespaces;
+    if (results.length > 0) io.out(await form.print(results, {session, withNamespace}));
+    for (const error of errors) io.err(`${error}\n`);
+    return errors.length === 0 ? 0 : 1;
+  });
+}
+
+async function targetsOf(io: Io, args: Arguments): Promise<readonly Target[] | undefined> {
+  const filename = args.value('filename');
+  const [kind = '', ...names] = args.operands;
+  if (filename !== undefined) return fileTargets(io, args, filename);
+  return failingToGet(async () => namedTargets(kind, names));
+}
+
+async function failingToGet<T>(step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (cause) {
+    throw new Failure(`failed to get resources: ${messageOf(cause)}`, {cause});
+  }
+}

@@ -1,0 +1,78 @@
+/** The verbs that write what a file says: create and apply. */
+
+import {hasCode} from '../../lib/errors.ts';
+import type {ResourceId} from '../../model/kind.ts';
+import {fileTargets, reportWrites, runAll, type Verb} from '../bulk.ts';
+import type {Arguments} from '../command-line.ts';
+import {
+  CONFIG_FLAG,
+  CONTEXT_FLAG,
+  type CommandDeclaration,
+  FILE_FLAGS,
+  NAMESPACE_FLAG,
+  parseArguments,
+  usageFailure,
+  VERSION_FLAG,
+} from '../command-line.ts';
+import type {Target} from '../input/targets.ts';
+import type {Io} from '../io.ts';
+import {ResourceWriter} from '../resource-writer.ts';
+import {checkClusterVersion, withSession} from '../session.ts';
+
+type Action = (writer: ResourceWriter, args: Arguments) => (target: Target, id: ResourceId) => Promise<void>;
+
+interface FileVerb {
+  readonly declaration: CommandDeclaration;
+  readonly words: Verb;
+  readonly action: Action;
+}
+
+const COMMON = [...FILE_FLAGS, CONFIG_FLAG, NAMESPACE_FLAG, CONTEXT_FLAG, VERSION_FLAG];
+
+const CREATE: FileVerb = {
+  declaration: {
+    name: 'create',
+    help: 'Creates resources. One that is already there is an error.',
+    flags: [...COMMON, {long: 'skip-exists', help: 'what is already there is left as it is'}],
+    takesOperands: false,
+  },
+  words: {present: 'create', past: 'created', hit: 'hit error'},
+  action: (writer, args) => async (target, id) => {
+    try {
+      await writer.create(target, id);
+    } catch (error) {
+      if (!(args.has('skip-exists') && hasCode(error, 'E_EXISTS'))) throw error;
+    }
+  },
+};
+
+const APPLY: FileVerb = {
+  declaration: {
+    name: 'apply',
+    help: 'Creates resources, or replaces those that are there.',
+    flags: COMMON,
+    takesOperands: false,
+  },
+  words: {present: 'apply', past: 'applied', hit: 'hit error(s)'},
+  action: (writer) => (target, id) => writer.apply(target, id),
+};
+
+export const runCreate = (io: Io, rest: readonly string[]): Promise<number> => runFileVerb(CREATE, io, rest);
+export const runApply = (io: Io, rest: readonly string[]): Promise<number> => runFileVerb(APPLY, io, rest);
+
+async function runFileVerb({declaration, words, action}: FileVerb, io: Io, rest: readonly string[]): Promise<number> {
+  const args = parseArguments(declaration, rest);
+  const filename = args.value('filename');
+  if (filename === undefined) throw usageFailure(declaration.name);
+  return withSession(io, args.value('config'), async (session) => {
+    await checkClusterVersion(session, args.has(VERSION_FLAG.long));
+    const targets = await fileTargets(io, args, filename);
+    if (targets === undefined) {
+      io.out('No resources specified\n');
+      return 0;
+    }
+    const run = action(new ResourceWriter(session), args);
+    reportWrites(io, words, await runAll(targets, args.value('namespace'), run));
+    return 0;
+  });
+}
