@@ -305,8 +305,7 @@ async function prepareRoutes(bench: Bench): Promise<void> {
 
 const ROUTES_4: DriverCase<ReturnType<typeof routeKey>, RouteEntry> = {
   name: 'IPv4 routes',
-  make: ({ownership, socket}) =>
-    new RouteDriver({family: 4}, {ownership, socket, clock: systemClock}),
+  make: ({ownership, socket}) => new RouteDriver({family: 4}, {ownership, socket, clock: systemClock}),
   prepare: prepareRoutes,
   keyOf: routeKey,
   entries: [
@@ -347,8 +346,7 @@ const ROUTES_4: DriverCase<ReturnType<typeof routeKey>, RouteEntry> = {
 
 const ROUTES_6: DriverCase<ReturnType<typeof routeKey>, RouteEntry> = {
   name: 'IPv6 routes',
-  make: ({ownership, socket}) =>
-    new RouteDriver({family: 6}, {ownership, socket, clock: systemClock}),
+  make: ({ownership, socket}) => new RouteDriver({family: 6}, {ownership, socket, clock: systemClock}),
   prepare: prepareRoutes,
   keyOf: routeKey,
   entries: [

@@ -38,7 +38,7 @@ export class FelixRig {
     const clock = options.clock ?? systemClock;
     this.settings = {...DEFAULT_SETTINGS, ...options.settings};
     const ownership = {
-      isWorkloadInterface: (link: string) => isWorkloadInterface(this.settings, link),
+      isWorkloadInterface: (link: string) => isWorkloadInterface(this.settings, link) || this.dataPlane.isClaimed(link),
       isClaimed: (link: string) => this.dataPlane.isClaimed(link),
       hostSettings: () => renderHostSysctls(this.settings).map(({path}) => path),
       deviceRouteProtocols: () => this.#routeProtocols.add(this.settings.deviceRouteProtocol),

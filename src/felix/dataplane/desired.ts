@@ -51,7 +51,7 @@ import {renderHostSysctls} from './render-host.ts';
 import {isTunnelWanted, renderTunnelAddress, renderTunnelLink, renderVtep} from './render-tunnel.ts';
 import {type RenderedWorkload, renderWorkload} from './render-workload.ts';
 import type {RouteClaims} from './route-claims.ts';
-import type {DataPlaneSettings} from './settings.ts';
+import {type DataPlaneSettings, isWorkloadInterface} from './settings.ts';
 
 export interface DesiredSinks {
   readonly sysctls: Pick<DeltaTracker<SysctlKey, Sysctl>, 'replaceDesired'>;
@@ -117,6 +117,16 @@ export class Desired {
   /** What the endpoint needs; undefined until it is rendered, again after each change. */
   renderedEndpoint(id: EndpointId): RenderedWorkload | undefined {
     return this.#markedEndpoints.has(id) ? undefined : this.#renderedEndpoints.get(id);
+  }
+
+  /**
+   * Why nothing is done for the endpoint: it names an interface that is not a workload's. What we take for ours on a
+   * workload interface (all of its routes) would be the host's on another.
+   */
+  refusalOf(id: EndpointId): string | undefined {
+    const name = this.#endpoints.get(id)?.interfaceName;
+    if (name === undefined || isWorkloadInterface(this.#settings, name)) return undefined;
+    return `interface ${name} begins with no prefix of InterfacePrefix (${this.#settings.interfacePrefixes.join(', ')})`;
   }
 
   /**
@@ -351,14 +361,14 @@ export class Desired {
     this.#renderedEndpoints.delete(id);
     this.#sinks.interfaces.delete(interfaceKey(rendered.interfaceEntry.link));
     for (const neighbour of rendered.neighbours) this.#sinks.neighbours.delete(neighbourKey(neighbour));
-    // Routes have owners and are replaced by the next claim; only an endpoint that is gone has none.
-    if (!this.#endpoints.has(id)) this.#sinks.routes.delete(workloadOwner(id));
+    // Routes have owners and are replaced by the next claim; only an endpoint that is not rendered again has none.
+    if (!this.#endpoints.has(id) || this.refusalOf(id) !== undefined) this.#sinks.routes.delete(workloadOwner(id));
   }
 
   #publishEndpoint(id: EndpointId): void {
     const {interfaces, neighbours, routes} = this.#sinks;
     const endpoint = this.#endpoints.get(id);
-    if (endpoint === undefined) return;
+    if (endpoint === undefined || this.refusalOf(id) !== undefined) return;
     const rendered = renderWorkload(endpoint, {settings: this.#settings, defaultRpFilter: this.#defaultRpFilter});
     this.#renderedEndpoints.set(id, rendered);
     interfaces.set(interfaceKey(rendered.interfaceEntry.link), rendered.interfaceEntry);

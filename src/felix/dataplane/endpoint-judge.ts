@@ -17,7 +17,7 @@ interface Part {
 
 export interface EndpointJudgeDependencies {
   readonly state: KernelState;
-  readonly desired: Pick<Desired, 'renderedEndpoint' | 'isRouteSyncDisabled'>;
+  readonly desired: Pick<Desired, 'renderedEndpoint' | 'refusalOf' | 'isRouteSyncDisabled'>;
 }
 
 export class EndpointJudge {
@@ -30,6 +30,8 @@ export class EndpointJudge {
   }
 
   judge(id: EndpointId, result: PlanResult): EndpointStatus {
+    const refusal = this.#desired.refusalOf(id);
+    if (refusal !== undefined) return errorStatus(refusal, []);
     const rendered = this.#desired.renderedEndpoint(id);
     if (rendered === undefined) return downStatus('not applied yet');
     const {link} = rendered.interfaceEntry;

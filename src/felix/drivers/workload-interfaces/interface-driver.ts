@@ -25,7 +25,7 @@ import {isWanted, readSettings, writeSettings} from '../shared/settings.ts';
 export interface InterfaceDriverDependencies {
   readonly socket: RouteSocket;
   readonly sysctls: Sysctls;
-  readonly ownership: Pick<Ownership, 'isWorkloadInterface' | 'isClaimed'>;
+  readonly ownership: Pick<Ownership, 'isClaimed'>;
   readonly clock: Clock;
 }
 
@@ -50,7 +50,7 @@ export class InterfaceDriver implements Driver<InterfaceKey, InterfaceEntry> {
     const entries: (readonly [InterfaceKey, InterfaceEntry])[] = [];
     const breather = createBreather({}, {clock});
     for (const {name, up} of await dumpLinks(socket, {}, signal)) {
-      if (!ownership.isWorkloadInterface(name) || !ownership.isClaimed(name)) continue;
+      if (!ownership.isClaimed(name)) continue;
       const seen = readSettings(sysctls, workloadSysctlPaths(name));
       entries.push([interfaceKey(name), {link: name, sysctls: seen, isUp: up}]);
       if (breather.isDue()) await breather.breathe(signal);

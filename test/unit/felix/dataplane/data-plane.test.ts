@@ -74,6 +74,25 @@ await t.test('what the kernel refuses costs nobody else', async (t) => {
   t.equal(statuses.get(endpointId(1))?.state, 'up');
 });
 
+await t.test('an endpoint on an interface of the host touches nothing', async (t) => {
+  const kernel = makeKernel();
+  const rig = new FelixRig({addon: kernel});
+  t.teardown(() => rig.close());
+  rig.accept(...BASE);
+  await rig.run();
+  const {netlinkWrites, sysctlWrites} = kernel;
+  const [id, value] = [endpointId(1), endpoint(1)];
+  if (value.kind !== 'workload-endpoint' || value.value === undefined) throw new Error('no endpoint');
+  rig.accept({...value, value: {...value.value, interfaceName: 'eth0'}});
+  const waiting = rig.dataPlane.waitForEndpoint(id, new AbortController().signal).catch((error: unknown) => error);
+  await rig.run();
+  t.match(await waiting, {code: 'E_ENDPOINT_FAILED', message: /interface eth0 begins with no prefix/});
+  t.same([kernel.netlinkWrites, kernel.sysctlWrites], [netlinkWrites, sysctlWrites]);
+  rig.accept(value);
+  await rig.run();
+  t.equal(rig.dataPlane.statuses.get(id)?.state, 'up');
+});
+
 await t.test('lost answers: the outcome is read back', async (t) => {
   const kernel = makeKernel();
   const rig = new FelixRig({addon: kernel});
