@@ -43,6 +43,9 @@ export interface RulesDependencies {
 
 const POOLS = IPPool.prefix();
 const RESERVATIONS = IPReservation.prefix();
+const NODES = Node.prefix();
+/** Whatever node is asked for, its labels are rules. */
+const RULE_PREFIXES = [POOLS, RESERVATIONS, IPAM_CONFIG_KEY, NODES];
 
 export class StoreRules implements RulesSource {
   readonly #store: Store;
@@ -69,7 +72,11 @@ export class StoreRules implements RulesSource {
   }
 }
 
-/** Feed it from a syncer over `WatchedRules.prefixes`. */
+/**
+ * Feed it from a syncer over `WatchedRules.prefixes`, or over more: the agent has one syncer for everything. What is no
+ * rule is neither kept nor a reason to work the rules out again, or each new pod would cost as much as the cluster is
+ * large.
+ */
 export class WatchedRules implements RulesSource, SyncSink {
   readonly #fallback: StoreRules;
   readonly #log: Logger;
@@ -91,15 +98,18 @@ export class WatchedRules implements RulesSource, SyncSink {
 
   onStatus(status: SyncStatus): void {
     this.#status = status;
-    this.#forgetComputed();
+    this.#computed = undefined;
+    this.#labels.clear();
   }
 
   onUpdates(updates: readonly Update[]): void {
     for (const {key, value} of updates) {
+      if (!RULE_PREFIXES.some((prefix) => key.startsWith(prefix))) continue;
       if (value === undefined) this.#values.delete(key);
       else this.#values.set(key, value);
+      if (key.startsWith(NODES)) this.#labels.delete(key);
+      else this.#computed = undefined;
     }
-    this.#forgetComputed();
   }
 
   async load(node: string | undefined, options: CallOptions): Promise<AllocationRules> {
@@ -129,11 +139,6 @@ export class WatchedRules implements RulesSource, SyncSink {
   #labelsAt(key: string): Labels | undefined {
     const value = this.#values.get(key);
     return value === undefined ? undefined : readNodeLabels({key, value}, this.#log);
-  }
-
-  #forgetComputed(): void {
-    this.#computed = undefined;
-    this.#labels.clear();
   }
 }
 

@@ -2,8 +2,9 @@ import t from 'tap';
 import {StoreRules, WatchedRules} from '../../../src/ipam/rules.ts';
 import {requireIp} from '../../../src/lib/cidr.ts';
 import {silentLogger} from '../../../src/lib/log.ts';
-import {IPAM_CONFIG_KEY} from '../../../src/model/keys.ts';
+import {blockKey, IPAM_CONFIG_KEY} from '../../../src/model/keys.ts';
 import {IPPool} from '../../../src/model/kinds/ip-pool.ts';
+import {Node} from '../../../src/model/kinds/node.ts';
 import {putConfig, putNode, putPool, putReservation} from './support/cluster.ts';
 import {MemoryStore} from './support/memory-store.ts';
 
@@ -64,4 +65,21 @@ void t.test('watched rules are those of the store, and ask it only while they kn
       .length,
     4,
   );
+});
+
+void t.test('what is no rule costs nothing', async (t) => {
+  const store = new MemoryStore();
+  const watched = new WatchedRules({store, log: silentLogger});
+  await putPool(store, 'a', {cidr: '10.0.0.0/24'});
+  await putNode(store, 'n1');
+  await putConfig(store, {});
+  watched.onUpdates([...store.entries.values()]);
+  watched.onStatus('in-sync');
+  const {pools} = await watched.load('n1', {});
+  watched.onUpdates([{key: blockKey('10.0.0.0/26'), value: '{}', revision: '99'}]);
+  t.equal((await watched.load('n1', {})).pools, pools, 'not worked out again for a block');
+  watched.onUpdates([{key: Node.key({name: 'n2'}), value: undefined, revision: '100'}]);
+  t.equal((await watched.load('n1', {})).pools, pools, 'nor for another node');
+  watched.onUpdates([{key: IPPool.key({name: 'b'}), value: undefined, revision: '101'}]);
+  t.not((await watched.load('n1', {})).pools, pools, 'but for a pool');
 });
