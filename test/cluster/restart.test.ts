@@ -6,16 +6,77 @@ import t from 'tap';
 import {Cluster, POOL4, POOL6, THREE_NODES} from './support/cluster.ts';
 import {eventually} from './support/eventually.ts';
 import {kernelPicture, pictured} from './support/kernel-picture.ts';
+import {addPod} from './support/pods.ts';
 import {addBlocks, addRemoteNode, type RemoteBlock} from './support/remote-content.ts';
 import {traceAgent} from './support/traced-agent.ts';
+import {type Flow, losses, underTraffic} from './support/traffic.ts';
 
 const cluster = await Cluster.start(t, {nodes: THREE_NODES, pools: [POOL4, POOL6]});
-const node1 = cluster.node('node1');
+const [node1, node2, node3] = [cluster.node('node1'), cluster.node('node2'), cluster.node('node3')];
+const POOLS = {ipv4: [POOL4.cidr], ipv6: [POOL6.cidr]};
+
+const web = await addPod(node1, 'web', POOLS);
+const near = await addPod(node1, 'near', POOLS);
+const neighbour = await addPod(node2, 'neighbour', POOLS);
+const far = await addPod(node3, 'far', POOLS);
+/** From and to the node whose agent is restarted: on it, on its subnet, behind the router. */
+const FLOWS: readonly Flow[] = ([4, 6] as const).flatMap((family) => [
+  {from: web, to: near, family},
+  {from: web, to: neighbour, family},
+  {from: neighbour, to: web, family},
+  {from: web, to: far, family},
+  {from: far, to: near, family},
+]);
+
+await t.test('not a packet is lost', async (t) => {
+  const KILLS = 4;
+  const killed = await underTraffic(FLOWS, async () => {
+    for (let n = 0; n < KILLS; n++) {
+      await node1.killAgent();
+      cluster.startAgent(node1);
+      await node1.waitUntilReady();
+    }
+  });
+  t.same(losses(killed), [], `${KILLS} times SIGKILL and start`);
+
+  const stopped = await underTraffic(FLOWS, async () => {
+    await node1.stopAgent();
+    await node1.run(['sleep', '1']);
+    cluster.startAgent(node1);
+    await node1.waitUntilReady();
+  });
+  t.same(losses(stopped), [], 'SIGTERM, a second without an agent, start');
+
+  const everywhere = await underTraffic(FLOWS, async () => {
+    await Promise.all(cluster.lab.nodes.map((node) => node.killAgent()));
+    for (const node of cluster.lab.nodes) cluster.startAgent(node);
+    await Promise.all(cluster.lab.nodes.map((node) => node.waitUntilReady()));
+  });
+  t.same(losses(everywhere), [], 'all agents at once');
+  for (const {name, sent} of [...killed, ...stopped, ...everywhere])
+    if (sent < 100) t.fail(`${name}: only ${sent} datagrams were sent: too few to tell`);
+
+  await node1.killAgent();
+  const broken = await underTraffic(FLOWS.slice(0, 1), async () => {
+    await node1.must(['ip', 'route', 'del', near.address(4) ?? '']);
+    await node1.run(['sleep', '0.2']);
+    cluster.startAgent(node1);
+    await node1.waitUntilReady();
+  });
+  t.match(losses(broken), [/^web -> near IPv4: \d+ of \d+ lost/], 'the traffic would have noticed a missing route');
+  const [last] = broken;
+  t.notOk(last?.lost.includes(last.sent - 1), 'and sees that the start has repaired it');
+});
 
 await t.test('a restart with nothing to change writes nothing', async (t) => {
   await node1.stopAgent();
   const before = await kernelPicture(node1);
-  t.match(before.join('\n'), /route4 10\.244\..* dev vxlan\.calico onlink/, 'the picture shows what it should');
+  for (const what of [
+    /^route4 10\.244\..* dev vxlan\.calico onlink/m,
+    /^route4 10\.244\..* dev cali/m,
+    /^workload cali/m,
+  ])
+    t.match(before.join('\n'), what, 'the picture shows what it should');
   const {cursor} = await cluster.store.list('/calico/');
 
   const traced = await traceAgent(cluster, node1);
@@ -27,15 +88,27 @@ await t.test('a restart with nothing to change writes nothing', async (t) => {
 
 await t.test('what broke while the agent was away is repaired, and nothing else written', async (t) => {
   const before = await kernelPicture(node1);
-  const [route = ''] = await pictured(node1, /^route4 10\.244\..* dev vxlan\.calico/);
-  const destination = route.split(' ')[1] ?? '';
-  await node1.must(['ip', 'route', 'del', destination]);
-  await node1.must(['sysctl', '-qw', 'net.ipv4.ip_forward=0']);
-  const traced = await traceAgent(cluster, node1);
+  const part = (pattern: RegExp) => {
+    const text = pattern.exec(before.join('\n'))?.[1];
+    if (text === undefined) throw new Error(`nothing is like ${pattern}:\n${before.join('\n')}`);
+    return text;
+  };
+  const link = part(/^workload (cali\S+)/m);
+  await node1.must(['ip', 'route', 'del', part(/^route4 (\S+) .* dev vxlan\.calico/m)]);
+  await node1.must(['bridge', 'fdb', 'del', part(/^fdb vxlan\.calico (\S+)/m), 'dev', 'vxlan.calico', 'self']);
+  await node1.must(['sysctl', '-qw', `net.ipv4.conf.${link}.proxy_arp=0`]);
+  const {writes} = await traceAgent(cluster, node1);
   t.same(await kernelPicture(node1), before, 'as before');
-  t.match(traced.writes.join('\n'), /RTM_NEWROUTE/, 'the trace shows the route');
-  t.match(traced.writes.join('\n'), /ip_forward/, 'and the setting');
-  t.equal(traced.writes.length, 2, 'and nothing else');
+  const count = (pattern: RegExp) => writes.filter((call) => pattern.test(call)).length;
+  t.equal(count(/RTM_NEWROUTE/), 1, 'one route');
+  t.equal(count(/RTM_NEWNEIGH/), 1, 'one forwarding entry');
+  t.ok(count(new RegExp(`/${link}/proxy_arp`)) === 1, 'the setting');
+  const ofInterface = new RegExp(`/${link}/|RTM_NEWLINK`);
+  t.same(
+    writes.filter((call) => !/RTM_NEWROUTE|RTM_NEWNEIGH/.test(call) && !ofInterface.test(call)),
+    [],
+    'and nothing but settings of that interface, which are written together',
+  );
 });
 
 await t.test('10,000 routes', async (t) => {

@@ -41,6 +41,7 @@ const startedMs = performance.now();
 const failures: string[] = [];
 try {
   lab = await step('three nodes: two on subnet 1, one behind a router', () => Lab.create({subnets: 2, keep}));
+  console.log(`  namespaces and files of this lab: ${lab.name}-*, ${lab.folder}`);
   await runDemo(lab);
 } catch (error) {
   if (!interrupted) failures.push(error instanceof Error ? error.message : String(error));
@@ -81,6 +82,7 @@ async function show(node: LabNode, pods: readonly LabPod[]): Promise<void> {
   heading('blocks (calicoctl ipam show --show-blocks)');
   const blocks = await node.calicoctl(['ipam', 'show', '--show-blocks']);
   console.log((blocks.stdout + blocks.stderr).trimEnd());
+  if (blocks.code !== 0) failures.push(`calicoctl ipam show: exit code ${blocks.code}`);
   heading(`routes of ${node.name}`);
   console.log((await node.must(['ip', 'route'])).trimEnd());
 }
@@ -134,7 +136,7 @@ async function finish(): Promise<void> {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   if (failures.length > 0) console.log(`\nFAILED:\n${failures.map((failure) => `  ${failure}`).join('\n')}`);
   if (keep && lab) {
-    lab.release();
+    await lab.release();
     const [node] = lab.nodes;
     console.log(`\nthe lab ${lab.name} keeps running. Look around:`);
     console.log(`  ${node?.enter.join(' ')} ip route`);

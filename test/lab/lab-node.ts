@@ -152,9 +152,9 @@ export class LabNode {
     return this.run([programs.calicoctl, ...args], {...options, env});
   }
 
-  release(): void {
+  async release(): Promise<void> {
     this.#agent?.unref();
-    for (const pod of this.pods) pod.release();
+    await Promise.all(this.pods.map((pod) => pod.release()));
   }
 
   async close(): Promise<void> {

@@ -48,7 +48,7 @@ export class LabPod {
   readonly name: string;
   readonly containerId: string;
   readonly #options: PodOptions;
-  #process: PodProcess | undefined;
+  #process: Promise<PodProcess> | undefined;
   /** Result of the last successful ADD. */
   result: CniResult | undefined;
 
@@ -114,13 +114,14 @@ export class LabPod {
   }
 
   /** The process inside the pod that answers and sends; started on first use. */
-  async process(): Promise<PodProcess> {
-    this.#process ??= await PodProcess.start(this.enter);
+  process(): Promise<PodProcess> {
+    this.#process ??= PodProcess.start(this.enter);
     return this.#process;
   }
 
-  release(): void {
-    this.#process?.release();
+  /** Lets the lab's process end while the one in the pod goes on. */
+  async release(): Promise<void> {
+    (await this.#process)?.release();
   }
 
   /** CNI DEL, then the namespace. */
@@ -135,7 +136,11 @@ export class LabPod {
 
   /** Ends the process inside; namespace and network go with the lab. */
   async close(): Promise<void> {
-    await this.#process?.close();
+    const started = this.#process;
     this.#process = undefined;
+    await started?.then(
+      (process) => process.close(),
+      () => {},
+    );
   }
 }

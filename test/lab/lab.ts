@@ -105,8 +105,8 @@ export class Lab {
   }
 
   /** Lets this process end while a kept lab goes on. */
-  release(): void {
-    for (const node of this.nodes) node.release();
+  async release(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.release()));
     for (const holder of this.#holders) holder.unref();
   }
 

@@ -31,7 +31,7 @@ export async function traceAgent(
   await node.waitUntilReady(120_000);
   await options.meanwhile?.();
   await node.stopAgent();
-  const ended = new RegExp(`^${pid} \\+\\+\\+ exited`, 'm');
+  const ended = new RegExp(`^${pid} +\\+\\+\\+ (exited|killed)`, 'm');
   const lines = await eventually('the trace is complete', () => {
     const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
     return ended.test(text) && text.split('\n');

@@ -1,0 +1,176 @@
+/**
+ * `make demo` as a newcomer runs it: it shows what it promises and succeeds, it fails when one cell fails, and whatever
+ * happens to it, nothing of it stays on the machine.
+ */
+import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {existsSync, readdirSync} from 'node:fs';
+import t, {type Test} from 'tap';
+import {hostSnapshot, snapshotDifference} from '../helpers/host-snapshot.ts';
+import {mustRun, runProgram} from '../lab/run-program.ts';
+import {eventually} from './support/eventually.ts';
+import {Offspring} from './support/offspring.ts';
+
+// The runner's limit (test/tiers.json) is the one that counts.
+t.setTimeout(0);
+
+const root = new URL('../..', import.meta.url).pathname;
+const before = hostSnapshot();
+const foldersBefore = machineFolders();
+
+/** A running demo: what it has printed, and the lab it made. */
+class Demo {
+  readonly child: ChildProcess;
+  readonly offspring: Offspring;
+  output = '';
+  readonly #ended: Promise<[code: number | null, signal: string | null]>;
+
+  constructor(command: readonly string[], environment: Record<string, string> = {}) {
+    const [program = '', ...args] = command;
+    this.child = spawn(program, args, {
+      cwd: root,
+      env: {...process.env, ...environment},
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    this.offspring = new Offspring(this.child.pid ?? 0);
+    const collect = (chunk: Buffer) => {
+      this.output += chunk.toString();
+    };
+    this.child.stdout?.on('data', collect);
+    this.child.stderr?.on('data', collect);
+    this.#ended = once(this.child, 'close') as Promise<[number | null, string | null]>;
+  }
+
+  /** Name of its lab, once it has been printed. */
+  get lab(): string {
+    const name = /\bclab\d+\b/.exec(this.output)?.[0];
+    if (name === undefined) throw new Error(`the demo has not told the name of its lab:\n${this.output}`);
+    return name;
+  }
+
+  async exitCode(): Promise<number | null> {
+    const [code] = await this.#ended;
+    this.offspring.stop();
+    return code;
+  }
+
+  async printed(pattern: RegExp): Promise<void> {
+    await eventually(
+      `the demo prints ${pattern}`,
+      () => pattern.test(this.output) || (this.child.exitCode !== null && this.#failEarly(pattern)),
+      () => this.output,
+    );
+  }
+
+  #failEarly(pattern: RegExp): never {
+    throw new Error(`the demo ended before it printed ${pattern}:\n${this.output}`);
+  }
+}
+
+const nodeDemo = (environment: Record<string, string> = {}) =>
+  new Demo([process.execPath, 'test/lab/demo.ts'], environment);
+
+await t.test('make demo', async (t) => {
+  const demo = new Demo(['make', 'demo']);
+  t.teardown(() => demo.child.kill('SIGTERM'));
+  t.equal(await demo.exitCode(), 0, demo.output);
+  const {output} = demo;
+  for (const name of ['node1', 'node2', 'node3']) t.match(output, new RegExp(`${name} /readiness: 200`));
+  for (const name of ['pod1a', 'pod1b', 'pod2a', 'pod2b', 'pod3a', 'pod3b'])
+    t.match(output, new RegExp(`^ *${name}(?: +(?:-|\\d+\\.\\d)){6}$`, 'm'), `the row of ${name} is complete`);
+  t.equal(output.match(/\(crosses subnets\)/g)?.length, 4);
+  t.equal(output.match(/\(same subnet\)/g)?.length, 2);
+  t.match(output, /via 10\.99\.1\.12 dev eth0 proto 80 onlink/, 'routes');
+  t.match(output, /10\.244\.\d+\.\d+\/26/, 'blocks');
+  t.match(output, /felix_resync_state 3/, 'metrics');
+  nothingStays(t, demo);
+});
+
+await t.test('one failed cell', async (t) => {
+  const demo = nodeDemo();
+  t.teardown(() => demo.child.kill('SIGTERM'));
+  await demo.printed(/an agent on each node/);
+  const namespace = `${demo.lab}-node2`;
+  const address = await eventually('a pod of node2 has a route', async () => {
+    const routes = await runProgram(['ip', '-n', namespace, 'route']);
+    return /^(10\.244\.\S+) dev cali/m.exec(routes.stdout)?.[1];
+  });
+  // A lower metric than the agent's route; with neither a protocol nor a device of the agent's it is none of its business.
+  await mustRun(['ip', '-n', namespace, 'route', 'add', 'blackhole', address]);
+  t.equal(await demo.exitCode(), 1, demo.output);
+  t.match(demo.output, /XX/, 'the matrix shows it');
+  t.match(
+    demo.output,
+    new RegExp(`FAILED:[\\s\\S]*${address.replaceAll('.', '\\.')}.* tcp`),
+    'and so does the summary',
+  );
+  nothingStays(t, demo);
+});
+
+await t.test('an agent that does not come up', async (t) => {
+  const demo = nodeDemo();
+  t.teardown(() => demo.child.kill('SIGTERM'));
+  const agent = await eventually('there is an agent', () => demo.offspring.find(/src\/node\/main\.ts/));
+  process.kill(agent, 'SIGKILL');
+  t.equal(await demo.exitCode(), 1, demo.output);
+  t.match(demo.output, /FAILED:\n/);
+  nothingStays(t, demo);
+});
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  await t.test(`${signal} in the middle`, async (t) => {
+    const demo = nodeDemo();
+    t.teardown(() => demo.child.kill('SIGKILL'));
+    await demo.printed(/six pods/);
+    demo.child.kill(signal);
+    t.equal(await demo.exitCode(), 130, demo.output);
+    t.match(demo.output, /interrupted: removing the lab/);
+    nothingStays(t, demo);
+  });
+
+await t.test('KEEP=1 leaves it running and says how to look around and how to stop it', async (t) => {
+  const demo = nodeDemo({KEEP: '1'});
+  const stop = () => runProgram([process.execPath, `${root}/test/lab/remove-lab.ts`, demo.lab]);
+  t.teardown(stop);
+  t.equal(await demo.exitCode(), 0, demo.output);
+  const enter = / {2}(nsenter \S.*) ip route$/m.exec(demo.output)?.[1];
+  t.type(enter, 'string', 'it says how to look around');
+  const routes = await runProgram(['sh', '-c', `${enter} ip route`]);
+  t.match(routes.stdout, /dev cali/, 'the pods are there');
+  const health = await runProgram(['sh', '-c', `${enter} ${root}/bin/calico-node -felix-live -felix-ready`]);
+  t.equal(health.code, 0, 'the agent runs');
+  const remove = /(node_modules\/\.bin\/node test\/lab\/remove-lab\.ts clab\d+)$/m.exec(demo.output)?.[1];
+  t.type(remove, 'string', 'it says how to stop it');
+  execFileSync('sh', ['-c', remove ?? 'false'], {cwd: root});
+  nothingStays(t, demo);
+});
+
+t.same(snapshotDifference(before, hostSnapshot()), [], "the machine's own network namespace is as it was");
+t.same(machineFolders(), foldersBefore, 'and so are the folders an agent uses');
+
+function nothingStays(t: Test, {lab, offspring}: Demo): void {
+  t.same(
+    existsSync('/run/netns') ? readdirSync('/run/netns').filter((name) => name.startsWith(`${lab}-`)) : [],
+    [],
+    'no network namespace stays',
+  );
+  t.notOk(existsSync(`/var/tmp/${lab}`), 'no folder stays');
+  t.ok(offspring.seen > 10, 'the watch saw the processes of the demo');
+  t.same(offspring.alive(), [], 'no process stays');
+}
+
+/** Paths that an agent or a runtime uses, as far as they exist on the machine itself. */
+function machineFolders(): string[] {
+  const folders = [
+    '/etc/calico',
+    '/etc/cni/net.d',
+    '/opt/cni/bin',
+    '/var/lib/calico',
+    '/var/log/calico',
+    '/run/calico',
+  ];
+  return folders.flatMap((folder) =>
+    existsSync(folder) ? [folder, ...readdirSync(folder).map((name) => `${folder}/${name}`)] : [],
+  );
+}
