@@ -9,6 +9,7 @@ import type {Clock} from '../lib/clock.ts';
 import {AgentError} from '../lib/errors.ts';
 import {retry} from '../lib/retry.ts';
 import {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
+import {workloadEndpointNamePrefix} from '../model/names.ts';
 import type {FelixPort} from './felix-port.ts';
 import {endpointKeyPrefixOf, isEndpointOf, type Workload} from './workload.ts';
 
@@ -41,17 +42,23 @@ export class Endpoints {
     return (await this.#list(prefix, call)).filter((endpoint) => isEndpointOf(workload, endpoint));
   }
 
-  /** All endpoints of a node that a CNI call made. */
+  /** All endpoints of a node that a CNI call made. Their names say whose they are: those of the cluster are not decoded. */
   async ofNode(node: string, call: CallOptions): Promise<readonly WorkloadEndpoint[]> {
-    const endpoints = await this.#list(WorkloadEndpoint.prefix(), call);
+    const namePrefix = workloadEndpointNamePrefix({node});
+    const endpoints = await this.#list(WorkloadEndpoint.prefix(), call, (name) => name.startsWith(namePrefix));
     return endpoints.filter(
       ({spec}) => spec.node === node && (spec.orchestrator === 'k8s' || spec.orchestrator === 'cni'),
     );
   }
 
-  async #list(prefix: string, call: CallOptions): Promise<WorkloadEndpoint[]> {
+  async #list(
+    prefix: string,
+    call: CallOptions,
+    isWanted: (name: string) => boolean = () => true,
+  ): Promise<WorkloadEndpoint[]> {
     const {entries} = await this.#dependencies.store.list(prefix, call);
     return entries.flatMap(({key, value, revision}) => {
+      if (!isWanted(key.slice(key.lastIndexOf('/') + 1))) return [];
       const endpoint = readable(value, key);
       return endpoint === undefined ? [] : [{...endpoint, metadata: {...endpoint.metadata, resourceVersion: revision}}];
     });
