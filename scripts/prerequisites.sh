@@ -18,6 +18,9 @@ strace:strace
 sqlite3:sqlite3
 tcpdump:tcpdump
 nft:nftables
+etcd:etcd-server
+etcdctl:etcd-client
+openssl:openssl
 /usr/lib/cni/ptp:containernetworking-plugins
 '
 

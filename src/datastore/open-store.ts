@@ -7,22 +7,30 @@ import type {Clock} from '../lib/clock.ts';
 import {AgentError} from '../lib/errors.ts';
 import type {Logger} from '../lib/log.ts';
 import {EmbeddedStore} from './embedded/embedded-store.ts';
+import {type EtcdSettings, type InlinePem, readEtcdSettings} from './etcd/settings.ts';
 import type {CallOptions, Store} from './store.ts';
 
 export type StoreConfig =
   | {readonly type: 'embedded'; readonly folder: string}
-  | {readonly type: 'etcdv3'}
+  | {readonly type: 'etcdv3'; readonly settings: EtcdSettings}
   | {readonly type: 'kubernetes'};
 
 export const DEFAULT_STORE_FOLDER = '/var/lib/calico/store';
 
-/** Reads the settings of the datastore from an environment; E_BAD_CONFIG names the one that is wrong. */
-export function parseStoreConfig(environment: Readonly<Record<string, string | undefined>>): StoreConfig {
+/**
+ * Reads the settings of the datastore from an environment, or from what has the same names; `pem` is what a file of
+ * calicoctl holds beside them. E_BAD_CONFIG names the one that is wrong.
+ */
+export function parseStoreConfig(
+  environment: Readonly<Record<string, string | undefined>>,
+  pem: InlinePem = {},
+): StoreConfig {
   const type = setting(environment, 'DATASTORE_TYPE') ?? guessType(environment);
   switch (type) {
     case 'embedded':
       return {type, folder: storeFolder(environment)};
     case 'etcdv3':
+      return {type, settings: readEtcdSettings((name) => written(environment, name), pem)};
     case 'kubernetes':
       return {type};
     default:
@@ -34,7 +42,7 @@ export function parseStoreConfig(environment: Readonly<Record<string, string | u
   }
 }
 
-/** Opens the store. What each store refuses with is said where it is opened. */
+/** Opens the store. What each store refuses with is said where it is opened; etcd is not contacted yet. */
 export async function openStore(
   config: StoreConfig,
   dependencies: {readonly clock: Clock; readonly log: Logger},
@@ -43,12 +51,16 @@ export async function openStore(
   switch (config.type) {
     case 'embedded':
       return EmbeddedStore.open({folder: config.folder}, dependencies, options);
-    case 'etcdv3':
+    case 'etcdv3': {
+      // Loaded when it is used: HTTP/2 costs every other program 10 ms and 10 MB.
+      const {EtcdStore} = await import('./etcd/etcd-store.ts');
+      return new EtcdStore({settings: config.settings}, dependencies);
+    }
     case 'kubernetes':
       throw new AgentError(
         'E_UNSUPPORTED',
-        `this release cannot use the datastore ${config.type} yet: set DATASTORE_TYPE to embedded`,
-        {type: config.type, supported: ['embedded']},
+        `this release cannot use the datastore ${config.type} yet: set DATASTORE_TYPE to etcdv3 or embedded`,
+        {type: config.type, supported: ['etcdv3', 'embedded']},
       );
   }
 }
@@ -67,8 +79,14 @@ function guessType(environment: Readonly<Record<string, string | undefined>>): '
   return isEtcd ? 'etcdv3' : 'kubernetes';
 }
 
-/** An empty variable counts as none: manifests set those they do not use to nothing. */
 function setting(environment: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
-  const value = environment[name]?.trim();
-  return value === '' ? undefined : value;
+  return written(environment, name)?.trim();
+}
+
+/**
+ * As it is written: a password may begin with a space. An empty variable counts as none, because manifests set those they
+ * do not use to nothing. Calico reads each name with the prefix `CALICO_` first.
+ */
+function written(environment: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
+  return [environment[`CALICO_${name}`], environment[name]].find((text) => text !== undefined && text.trim() !== '');
 }

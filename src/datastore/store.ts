@@ -103,7 +103,9 @@ export interface Store {
   commit(operations: readonly Operation[], options?: CallOptions): Promise<CommitResult>;
   /**
    * Changes after `cursor` of keys with one of the prefixes, in order per key. Changes of one key may be merged. The
-   * first batch comes as soon as the watch stands, with or without updates; later ones have some. Ends by throwing: E_CURSOR_LOST (list again), E_UNREACHABLE (watch again), E_ABORTED (the signal).
+   * first batch comes as soon as the watch stands, with or without updates; later ones have some, or only move the cursor
+   * on, so that a quiet prefix does not fall behind the history. Ends by throwing: E_CURSOR_LOST (list again),
+   * E_UNREACHABLE or E_DEADLINE (watch again), E_UNAUTHORISED, E_ABORTED (the signal).
    */
   watch(
     prefixes: readonly string[],

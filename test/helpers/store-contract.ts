@@ -265,7 +265,8 @@ const CASES: Readonly<Record<string, Case>> = {
       {length: Math.min(100, own.capabilities.maxOps)},
       (_, i): Operation => ({kind: 'put', key: `${folder}m${i}`, value: 'x'.repeat(20_000)}),
     );
-    await own.commit(filler);
+    // A store bounds the bytes of a commit as well: etcd takes 1.5 MiB.
+    for (let from = 0; from < filler.length; from += 50) await own.commit(filler.slice(from, from + 50));
     const both = (value: string): Operation[] => [
       {kind: 'put', key: `${folder}a`, value},
       {kind: 'put', key: `${folder}z`, value},
@@ -411,10 +412,11 @@ const CASES: Readonly<Record<string, Case>> = {
     const waiting = own.commit([{kind: 'put', key, value: 'aborted'}], {signal: abort.signal});
     abort.abort();
     await t.rejects(waiting, {code: 'E_ABORTED'});
-    const patient = own.commit([{kind: 'put', key, value: 'patient'}]);
+    // Under another key: whether those given up are done after all, and when, nobody knows.
+    const patient = own.commit([{kind: 'put', key: `${key}b`, value: 'patient'}]);
     release();
     await patient;
-    t.equal((await own.get(key))?.value, 'patient');
+    t.equal((await own.get(`${key}b`))?.value, 'patient');
   },
 
   'one of many creates wins': async (t, {own, other, folder}) => {
@@ -458,14 +460,16 @@ const CASES: Readonly<Record<string, Case>> = {
         return settle(own.commit(operations));
       }),
     );
-    const expected = Array.from({length: 60}, (_, i) => (i % 3 === 1 ? 'E_EXISTS' : undefined));
-    t.same(
-      outcomes.map(({code}) => code),
-      expected,
-    );
+    const codes = outcomes.map(({code}) => code);
+    for (let i = 0; i < codes.length; i += 3) {
+      // Which of the two that create the same comes first is open: they were under way together.
+      const refused = codes.slice(i, i + 2).filter((code) => code !== undefined);
+      t.same(refused, ['E_EXISTS'], `one of ${i} and ${i + 1}`);
+      t.equal(codes[i + 2], undefined);
+    }
     if (!own.capabilities.atomicAcrossKeys) return;
     const {entries} = await own.list(`${folder}put-`);
-    const written = expected.flatMap((code, i) => (code === undefined ? [`${folder}put-${i}`] : []));
+    const written = codes.flatMap((code, i) => (code === undefined ? [`${folder}put-${i}`] : []));
     t.same(
       entries.map(({key}) => key),
       written.sort(compareBytes),

@@ -31,8 +31,12 @@ export class StoreWatcher {
 
   async #run(store: Store, prefixes: readonly string[], cursor: Cursor): Promise<unknown> {
     try {
-      for await (const {updates} of store.watch(prefixes, cursor, {signal: this.#abort.signal})) {
-        if (this.batches++ > 0 && updates.length === 0) throw new Error('a later batch of a watch is empty');
+      let reached = cursor;
+      for await (const batch of store.watch(prefixes, cursor, {signal: this.#abort.signal})) {
+        const {updates} = batch;
+        const isNews = updates.length > 0 || batch.cursor !== reached;
+        if (this.batches++ > 0 && !isNews) throw new Error('a later batch of a watch says nothing');
+        reached = batch.cursor;
         for (const update of updates) {
           this.updates.push(update);
           const {key, value, revision} = update;

@@ -11,10 +11,15 @@ await t.test('settings', (t) => {
     folder: '/srv/store',
   });
   t.same(parseStoreConfig({DATASTORE_TYPE: 'embedded', CALICO_STORE: ''}).type, 'embedded');
-  t.same(parseStoreConfig({DATASTORE_TYPE: 'etcdv3'}), {type: 'etcdv3'});
+  t.throws(() => parseStoreConfig({DATASTORE_TYPE: 'etcdv3'}), {code: 'E_BAD_CONFIG', message: /^ETCD_ENDPOINTS must/});
   t.same(parseStoreConfig({DATASTORE_TYPE: 'kubernetes'}), {type: 'kubernetes'});
   t.same(parseStoreConfig({}), {type: 'kubernetes'});
-  t.same(parseStoreConfig({DATASTORE_TYPE: '', ETCD_ENDPOINTS: 'http://10.0.0.1:2379'}), {type: 'etcdv3'});
+  for (const name of ['ETCD_ENDPOINTS', 'CALICO_ETCD_ENDPOINTS']) {
+    t.match(parseStoreConfig({DATASTORE_TYPE: '', [name]: 'http://10.0.0.1:2379'}), {
+      type: 'etcdv3',
+      settings: {endpoints: [{host: '10.0.0.1', port: 2379, isTls: false}]},
+    });
+  }
   t.throws(() => parseStoreConfig({DATASTORE_TYPE: 'etcd'}), {
     code: 'E_BAD_CONFIG',
     message: /DATASTORE_TYPE is "etcd"/,
@@ -33,7 +38,9 @@ await t.test('opening', async (t) => {
   const store = await openStore({type: 'embedded', folder: join(t.testdir(), 'store')}, dependencies);
   t.equal(await store.get('/none'), undefined);
   await store.close();
-  for (const type of ['etcdv3', 'kubernetes'] as const) {
-    await t.rejects(openStore({type}, dependencies), {code: 'E_UNSUPPORTED', message: /embedded/});
-  }
+  await t.rejects(openStore({type: 'kubernetes'}, dependencies), {code: 'E_UNSUPPORTED', message: /embedded/});
+  // Nobody listens there, and nobody is asked before a call is made.
+  const etcd = await openStore(parseStoreConfig({ETCD_ENDPOINTS: 'http://127.0.0.1:1'}), dependencies);
+  await t.rejects(etcd.get('/none'), {code: 'E_UNREACHABLE', message: /http:\/\/127\.0\.0\.1:1: connect/});
+  await etcd.close();
 });
