@@ -164,7 +164,10 @@ class Add {
       queues: config.queues,
     };
     const veth = await podNetwork.createVeth(request, () => this.#mayReplace(existing));
-    this.#undo.add('veth', () => podNetwork.deleteHostLink(hostInterface));
+    this.#undo.add('veth', () => {
+      veth[Symbol.dispose]();
+      return podNetwork.deleteHostLink(hostInterface);
+    });
     return veth;
   }
 

@@ -51,7 +51,7 @@ export class AgentSettings {
   }
 
   /** Throws E_CNI_BAD_FIELD for what must not be ignored; logs the rest, each once. */
-  compare(network: string, json: JsonObject): void {
+  compare(network: string, json: JsonObject, options: {readonly isAdd: boolean}): void {
     const text = (object: JsonObject, key: string): string => {
       const value = object[key];
       return typeof value === 'string' ? value : '';
@@ -64,7 +64,8 @@ export class AgentSettings {
       throw refused('datastore_type', `unknown datastore type: ${quoted(datastore)}`);
     const dataPlane = text(objectOf(json.dataplane_options), 'type');
     if (!DATA_PLANES.has(dataPlane)) throw refused('dataplane_options', `invalid dataplane type: ${quoted(dataPlane)}`);
-    this.#compareGates(network, json.readiness_gates);
+    // Gates are about new pods.
+    if (options.isAdd) this.#compareGates(network, json.readiness_gates);
 
     if (datastore !== '' && datastore !== this.#options.datastoreType) this.#warn(network, 'datastore_type');
     for (const [field, own] of Object.entries(OWN_FILES)) {
@@ -82,7 +83,10 @@ export class AgentSettings {
     if (!Array.isArray(value) || value.length === 0) return;
     for (const gate of value as readonly JsonValue[])
       if (typeof gate !== 'string' || !URL.canParse(gate))
-        throw refused('readiness_gates', `invalid URL set for ReadinessGates: ${quoted(typeof gate === 'string' ? gate : 'not a text')}`);
+        throw refused(
+          'readiness_gates',
+          `invalid URL set for ReadinessGates: ${quoted(typeof gate === 'string' ? gate : 'not a text')}`,
+        );
     this.#warn(network, 'readiness_gates');
   }
 

@@ -1,5 +1,5 @@
 /** What the CNI server counts: calls by verb and outcome, the time IPAM takes of them, and who was turned away. */
-import {Counter, Histogram} from 'prom-client';
+import {Counter, Gauge, Histogram} from 'prom-client';
 import type {Registry} from '../lib/metrics.ts';
 import type {Program} from '../native/shim-protocol.ts';
 import type {Verb} from './cni-version.ts';
@@ -10,9 +10,11 @@ export class CniMetrics {
   readonly #calls: Histogram<'plugin' | 'verb' | 'code'>;
   readonly #ipam: Histogram<'operation' | 'outcome'>;
   readonly #refused: Counter<'cause'>;
+  readonly #registry: Registry;
 
   constructor(dependencies: {readonly registry: Registry}) {
     const registers = [dependencies.registry];
+    this.#registry = dependencies.registry;
     this.#calls = new Histogram({
       name: 'calico_cni_request_duration_seconds',
       help: 'Duration of CNI calls from the whole request to its answer, by verb and CNI error code (0: success).',
@@ -32,6 +34,18 @@ export class CniMetrics {
       help: 'Connections to the CNI socket that were turned away, by cause.',
       labelNames: ['cause'],
       registers,
+    });
+  }
+
+  /** `count` is asked when somebody scrapes. */
+  watchCalls(count: () => number): void {
+    new Gauge({
+      name: 'calico_cni_open_calls',
+      help: 'CNI calls under way or waiting for their turn.',
+      registers: [this.#registry],
+      collect() {
+        this.set(count());
+      },
     });
   }
 

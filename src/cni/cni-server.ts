@@ -129,6 +129,7 @@ export class CniServer {
       {path: options.socketPath ?? DEFAULT_SOCKET},
       {addon, clock, log, metrics, serve: (request, fd, session) => this.#serve(request, fd, session)},
     );
+    metrics.watchCalls(() => this.openCalls);
     this.#recorder = dependencies.stageMetrics.stage('cni', {
       queueDepth: () => this.#socket.waiting,
       oldestPendingMs: () => this.#socket.oldestWaitingMs,
@@ -152,6 +153,11 @@ export class CniServer {
     await this.#leftOvers;
     cancel();
     this.#services.podNetwork.close();
+  }
+
+  /** Calls under way, and those that wait for their turn. */
+  get openCalls(): number {
+    return this.#socket.served + this.#socket.waiting;
   }
 
   /** Resolves when the look for left-overs that is under way has ended. */
@@ -202,7 +208,8 @@ export class CniServer {
     try {
       if (shim.argument === '-t') return {text: '', failure: await connectionTest(shim.stdin, this.#services, call)};
       const request = readRequest(shim, fd, {addon: this.#addon, hostInode: this.#hostInode});
-      this.#services.settings.compare(request.config.name, request.config.json);
+      const {name, json} = request.config;
+      this.#services.settings.compare(name, json, {isAdd: request.verb === 'ADD'});
       return request.verb === 'STATUS'
         ? {text: '', failure: await status(this.#services, call)}
         : {text: await this.#run(request, call), failure: undefined};

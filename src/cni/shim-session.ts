@@ -91,13 +91,14 @@ export class ShimSession {
 
   #onData(data: Uint8Array, fds: readonly number[], truncated: boolean): void {
     this.#descriptors.push(...fds);
-    if (this.#gone.signal.aborted) return this.#closeDescriptors();
-    if (truncated || this.#descriptors.length > 1)
-      return this.#refuse(
-        'descriptors',
-        new AgentError('E_SHIM_PROTOCOL', 'more descriptors came than one', {truncated}),
-      );
-    if (data.length === 0) return this.#onEnd();
+    if (this.#gone.signal.aborted) this.#closeDescriptors();
+    else if (truncated || this.#descriptors.length > 1) {
+      this.#refuse('descriptors', new AgentError('E_SHIM_PROTOCOL', 'more descriptors came than one', {truncated}));
+    } else if (data.length === 0) this.#onEnd();
+    else this.#decode(data, fds);
+  }
+
+  #decode(data: Uint8Array, fds: readonly number[]): void {
     try {
       this.#decoder.push(data);
       for (let frame = this.#decoder.next(); frame !== undefined; frame = this.#decoder.next())
@@ -111,9 +112,9 @@ export class ShimSession {
 
   /** The end of the stream: the plugin was ended, or it has its answer. */
   #onEnd(): void {
-    if (this.#request === undefined && this.#decoder.pendingBytes > 0)
-      return this.#refuse('broken-off', new AgentError('E_SHIM_PROTOCOL', 'the request broke off'));
-    this.#close();
+    if (this.#request === undefined && this.#decoder.pendingBytes > 0) {
+      this.#refuse('broken-off', new AgentError('E_SHIM_PROTOCOL', 'the request broke off'));
+    } else this.#close();
   }
 
   #onFrame(frame: Frame, fds: readonly number[]): void {

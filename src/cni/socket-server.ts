@@ -60,6 +60,11 @@ export class SocketServer {
     this.#dependencies = dependencies;
   }
 
+  /** Connections that are being served. */
+  get served(): number {
+    return this.#sessions.size;
+  }
+
   /** Connections that wait for their turn. */
   get waiting(): number {
     return this.#waiting.length;
@@ -106,11 +111,11 @@ export class SocketServer {
       this.#note(cause, new AgentError(code, message, {uid}));
       connection.close();
     };
-    if (uid !== ROOT) return turnAway('credentials', 'E_UNAUTHORISED', 'only root may use the CNI socket');
-    if (this.#sessions.size < this.#options.maxServed) return this.#open(connection);
-    if (this.#waiting.length >= this.#options.maxWaiting)
-      return turnAway('too-many', 'E_CNI_TRY_LATER', 'too many calls at once');
-    this.#waiting.push({connection, sinceMs: this.#dependencies.clock.monotonicMs()});
+    if (uid !== ROOT) turnAway('credentials', 'E_UNAUTHORISED', 'only root may use the CNI socket');
+    else if (this.#sessions.size < this.#options.maxServed) this.#open(connection);
+    else if (this.#waiting.length >= this.#options.maxWaiting)
+      turnAway('too-many', 'E_CNI_TRY_LATER', 'too many calls at once');
+    else this.#waiting.push({connection, sinceMs: this.#dependencies.clock.monotonicMs()});
   }
 
   #open(connection: UnixConnection): void {

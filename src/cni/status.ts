@@ -33,7 +33,7 @@ export async function connectionTest(
   try {
     const json = decodeJson(stdin);
     const {name} = readNetworkConfig(json, typeof json.name === 'string' ? json.name : '');
-    settings.compare(name, json);
+    settings.compare(name, json, {isAdd: false});
     await requireDatastoreReady(resources, {signal, deadlineMs: DATASTORE_MS});
     return undefined;
   } catch (error) {

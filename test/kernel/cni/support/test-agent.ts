@@ -3,9 +3,10 @@
  * a network namespace of its own. Calls come from the real CNI plugin.
  */
 import {spawn} from 'node:child_process';
-import {closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync} from 'node:fs';
+import {closeSync, mkdtempSync, openSync, readdirSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {setImmediate as nextTurn} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
 import {CniServer} from '../../../../src/cni/cni-server.ts';
 import type {Readiness} from '../../../../src/cni/services.ts';
@@ -20,7 +21,7 @@ import {NodeAllocator} from '../../../../src/ipam/node-allocator.ts';
 import {WatchedRules} from '../../../../src/ipam/rules.ts';
 import {systemClock as clock} from '../../../../src/lib/clock.ts';
 import {HealthRegistry} from '../../../../src/lib/health.ts';
-import {createLogger, type LogLevel, type Logger} from '../../../../src/lib/log.ts';
+import {createLogger, type Logger, type LogLevel} from '../../../../src/lib/log.ts';
 import {createRegistry, type Registry, StageMetrics} from '../../../../src/lib/metrics.ts';
 import {BLOCKS_PREFIX, IPAM_CONFIG_KEY, RESOURCES_PREFIX} from '../../../../src/model/keys.ts';
 import {ClusterInformation} from '../../../../src/model/kinds/cluster-information.ts';
@@ -39,7 +40,8 @@ export interface TestAgentOptions {
   readonly readiness?: () => Readiness;
   readonly logLevel?: LogLevel;
   readonly callLimitMs?: number;
-  readonly ipv6?: boolean;
+  /** Folder of the socket; one beside the store when absent. */
+  readonly socketFolder?: string;
 }
 
 export interface CniAnswer {
@@ -191,20 +193,28 @@ export class TestAgent {
   /** An agent on a store with a node, two pools and ClusterInformation. `node` is reused when given. */
   static async start(options: TestAgentOptions = {}, node?: TestNamespace): Promise<TestAgent> {
     const folder = options.storeFolder ?? mkdtempSync(join(tmpdir(), 'cni-test-'));
-    const store = await EmbeddedStore.open({folder: join(folder, 'store')}, {clock, log: createLogger({level: 'silent'})});
+    const store = await EmbeddedStore.open(
+      {folder: join(folder, 'store')},
+      {clock, log: createLogger({level: 'silent'})},
+    );
     const namespace = node ?? createNamespace('node');
     const agent = new TestAgent(options, namespace, folder, store);
     await prepareCluster(new Resources({store, clock}), agent.nodeName);
     agent.felix.start();
     agent.#syncer.start();
-    await agent.server.start();
-    await agent.server.leftOversDone;
     agent.#isRunning = true;
-    return agent;
+    try {
+      await agent.server.start();
+      await agent.server.leftOversDone;
+      return agent;
+    } catch (error) {
+      await (node === undefined ? agent.dispose() : agent.stop());
+      throw error;
+    }
   }
 
   get socketPath(): string {
-    return join(this.folder, 'cni', 'cni.sock');
+    return join(this.#options.socketFolder ?? join(this.folder, 'cni'), 'cni.sock');
   }
 
   async stop(): Promise<void> {
@@ -238,7 +248,11 @@ export class TestAgent {
   }
 
   /** One call for `pod`; what `options` says replaces the usual. */
-  call(verb: string, pod: Pod, options: CniCallOptions & {readonly config?: Record<string, unknown>} = {}): Promise<CniAnswer> {
+  call(
+    verb: string,
+    pod: Pod,
+    options: CniCallOptions & {readonly config?: Record<string, unknown>} = {},
+  ): Promise<CniAnswer> {
     return runPlugin({
       ...options,
       env: {
@@ -267,6 +281,8 @@ export class TestAgent {
 
   /** What is there of pods: host links, their routes, endpoints, handles. */
   async state(): Promise<AgentState> {
+    // A plugin may have ended before the agent has let go of its connection.
+    while (this.server.openCalls > 0) await nextTurn();
     return {
       links: hostLinks(this.node),
       routes: this.node
@@ -276,7 +292,7 @@ export class TestAgent {
         .map((line) => line.trim().replace(/ +/g, ' ')),
       endpoints: await this.keys('/calico/resources/v3/projectcalico.org/workloadendpoints/'),
       handles: await this.keys('/calico/ipam/v2/handle/'),
-      descriptors: readdirSync('/proc/self/fd').length,
+      descriptors: readdirSync('/proc/self/fd').length - Pod.open,
     };
   }
 
@@ -290,13 +306,18 @@ export interface AgentState {
   readonly routes: readonly string[];
   readonly endpoints: readonly string[];
   readonly handles: readonly string[];
-  /** Open in this process. */
+  /** Open in this process, without those of pods. */
   readonly descriptors: number;
 }
 
 export interface CniResult {
   readonly cniVersion: string;
-  readonly interfaces: readonly {readonly name: string; readonly mac?: string; readonly mtu?: number; readonly sandbox?: string}[];
+  readonly interfaces: readonly {
+    readonly name: string;
+    readonly mac?: string;
+    readonly mtu?: number;
+    readonly sandbox?: string;
+  }[];
   readonly ips: readonly {readonly address: string; readonly interface?: number}[];
   readonly routes?: readonly {readonly dst: string}[];
 }
@@ -310,12 +331,15 @@ export const hostLinks = (node: TestNamespace): string[] =>
 
 /** A container: an id and a namespace. */
 export class Pod {
+  /** Pods whose descriptor is open. */
+  static open = 0;
   readonly containerId: string;
   readonly namespace: TestNamespace;
 
   constructor(containerId: string, namespace?: TestNamespace) {
     this.containerId = containerId;
     this.namespace = namespace ?? createNamespace('pod');
+    Pod.open++;
   }
 
   get path(): string {
@@ -358,7 +382,6 @@ export class Pod {
 
   [Symbol.dispose](): void {
     this.namespace[Symbol.dispose]();
+    Pod.open--;
   }
 }
-
-export const readText = (path: string): string => readFileSync(path, 'utf8');
