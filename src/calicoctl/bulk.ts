@@ -5,7 +5,7 @@
 
 import type {ResourceId} from '../model/kind.ts';
 import type {Arguments} from './command-line.ts';
-import {errorText, isStoreFailure} from './error-text.ts';
+import {errorText, isBug, isStoreFailure} from './error-text.ts';
 import {Failure} from './failure.ts';
 import {idOf, type Target} from './input/targets.ts';
 import type {Io} from './io.ts';
@@ -49,6 +49,7 @@ export async function runAll(
       await action(target, id);
       done++;
     } catch (error) {
+      if (isBug(error)) throw error;
       errors.push(errorText(error, target.kind, id));
       const rest = targets.length - i - 1;
       if (isStoreFailure(error)) {

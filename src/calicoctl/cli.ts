@@ -2,7 +2,7 @@
  * The frame of calicoctl: options of the whole tool, then one command, each in a file of its own that is loaded when it is
  * asked for. Starting quickly matters: scripts call this in loops.
  */
-import {messageOf} from '../lib/errors.ts';
+import {AgentError, messageChain} from '../lib/errors.ts';
 import {Failure} from './failure.ts';
 import type {Io} from './io.ts';
 import {GLOBAL_USAGE, GROUPS, HELP} from './usage.ts';
@@ -49,7 +49,8 @@ export async function runCalicoctl(args: readonly string[], io: Io): Promise<num
       io[error.stream](`${error.message}\n`);
       return error.exitCode;
     }
-    io.err(`${messageOf(error)}\n`);
+    if (!(error instanceof AgentError)) throw error;
+    io.err(`${messageChain(error)}. ${error.remedy}\n`);
     return 1;
   }
 }
@@ -87,28 +88,18 @@ interface GlobalOptions {
 function takeGlobalOptions(args: readonly string[], environment: Io['environment']): GlobalOptions {
   const forwarded: string[] = [];
   let settings = environment;
-  for (let i = 0; ; i++) {
-    const [, option = args[i], attached] = /^(--(?:log-level|context))=(.*)$/s.exec(args[i] ?? '') ?? [];
-    const value = (): string => attached ?? args[++i] ?? '';
-    switch (option) {
-      case '-h':
-      case '--help':
-        throw new Failure(HELP, {stream: 'out', exitCode: 0});
-      case '-l':
-      case '--log-level':
-        checkLogLevel(value());
-        break;
-      case '--context':
-        settings = {...settings, K8S_CURRENT_CONTEXT: value()};
-        break;
-      case '--allow-version-mismatch':
-        forwarded.push(option);
-        break;
-      default:
-        if (option?.startsWith('-')) throw invalidOption(args.join(' '));
-        return {rest: args.slice(i), forwarded, environment: settings};
-    }
+  let at = 0;
+  for (let arg = args[at]; arg?.startsWith('-'); arg = args[++at]) {
+    const equals = arg.startsWith('--') ? arg.indexOf('=') : -1;
+    const option = equals < 0 ? arg : arg.slice(0, equals);
+    const value = (): string => (equals < 0 ? (args[++at] ?? '') : arg.slice(equals + 1));
+    if (arg === '-h' || arg === '--help') throw new Failure(HELP.trimEnd(), {stream: 'out', exitCode: 0});
+    if (option === '-l' || option === '--log-level') checkLogLevel(value());
+    else if (option === '--context') settings = {...settings, K8S_CURRENT_CONTEXT: value()};
+    else if (arg === '--allow-version-mismatch') forwarded.push(arg);
+    else throw invalidOption(args.join(' '));
   }
+  return {rest: args.slice(at), forwarded, environment: settings};
 }
 
 const invalidOption = (given: string): Failure =>

@@ -10,6 +10,7 @@ import {isJsonObject, type JsonObject, type JsonValue} from '../lib/exact-json.t
 import {API_VERSION} from '../model/resource.ts';
 import {Failure} from './failure.ts';
 import type {Io} from './io.ts';
+import {scalarText} from './scalar-text.ts';
 
 export const DEFAULT_CONFIG_FILE = '/etc/calico/calicoctl.cfg';
 
@@ -75,15 +76,15 @@ async function settingsOf(text: string, file: string): Promise<Readonly<Record<s
   const config = await parseConfig(text, file);
   const wrong = (reason: string): Failure => noClient(`syntax error in ${file}: ${reason}`);
   if (config.apiVersion !== API_VERSION)
-    throw wrong(`invalid config file: unknown APIVersion '${textOf(config.apiVersion)}'`);
+    throw wrong(`invalid config file: unknown APIVersion '${scalarText(config.apiVersion)}'`);
   if (config.kind !== 'CalicoAPIConfig')
-    throw wrong(`invalid config file: expected kind 'CalicoAPIConfig', got '${textOf(config.kind)}'`);
+    throw wrong(`invalid config file: expected kind 'CalicoAPIConfig', got '${scalarText(config.kind)}'`);
   const settings: Record<string, string> = {};
   for (const [name, value] of Object.entries(isJsonObject(config.spec) ? config.spec : {})) {
     const field = Object.keys(FIELDS).find((known) => known.toLowerCase() === name.toLowerCase());
     if (field === undefined) throw wrong(unknownField(name));
     const variable = FIELDS[field];
-    if (variable !== undefined && variable !== '') settings[variable] = textOf(value);
+    if (variable !== undefined && variable !== '') settings[variable] = scalarText(value);
   }
   return settings;
 }
@@ -106,8 +107,3 @@ async function parseConfig(text: string, file: string): Promise<JsonObject> {
 
 const unknownField = (name: string): string =>
   `failed to parse config as YAML/JSON: error unmarshaling JSON: while decoding JSON: json: unknown field ${JSON.stringify(name)}`;
-
-function textOf(value: JsonValue | undefined): string {
-  if (value === undefined || value === null) return '';
-  return typeof value === 'object' ? '' : String(value);
-}

@@ -2,9 +2,10 @@
  * What went wrong with one resource, in Calico's words: scripts look for them. Where Calico has no words, ours say what
  * failed and what to do.
  */
-import {AgentError, codeOf, hasCode, messageChain, messageOf} from '../lib/errors.ts';
+import {AgentError, codeOf, type ErrorCode, hasCode, messageChain, messageOf} from '../lib/errors.ts';
 import type {ResourceId, ResourceKind} from '../model/kind.ts';
 import type {Violation} from '../model/violation.ts';
+import {Failure} from './failure.ts';
 
 /** `IPPool(default)`, `WorkloadEndpoint(prod/web)`. */
 export const nameOf = (kind: ResourceKind, {name, namespace}: ResourceId): string =>
@@ -15,19 +16,19 @@ export const notThere = (kind: ResourceKind, id: ResourceId): string =>
 
 /** The text of an error that working on the resource met. */
 export function errorText(error: unknown, kind: ResourceKind, id: ResourceId): string {
-  switch (codeOf(error)) {
-    case 'E_NOT_FOUND':
-      return notThere(kind, id);
-    case 'E_EXISTS':
-      return `resource already exists: ${nameOf(kind, id)} with error: <nil>`;
-    case 'E_CONFLICT':
-      return `update conflict: ${nameOf(kind, id)}`;
-    case 'E_INVALID_RESOURCE':
-      return invalidText(error);
-    default:
-      return error instanceof AgentError ? `${messageChain(error)}. ${error.remedy}` : messageOf(error);
-  }
+  if (hasCode(error, 'E_NOT_FOUND')) return notThere(kind, id);
+  if (hasCode(error, 'E_EXISTS')) return `resource already exists: ${nameOf(kind, id)} with error: <nil>`;
+  if (hasCode(error, 'E_CONFLICT')) return `update conflict: ${nameOf(kind, id)}`;
+  if (hasCode(error, 'E_INVALID_RESOURCE')) return invalidText(error);
+  return plainText(error);
 }
+
+/** What failed, why, and what to do. */
+export const plainText = (error: unknown): string =>
+  error instanceof AgentError ? `${messageChain(error)}. ${error.remedy}` : messageOf(error);
+
+/** Neither the environment nor the input is wrong, but this program: nobody may go on. */
+export const isBug = (error: unknown): boolean => !(error instanceof AgentError || error instanceof Failure);
 
 /** `error with field PATH = 'VALUE' (RULE)`; several go below each other. */
 function invalidText(error: unknown): string {
@@ -50,18 +51,17 @@ function isViolations(value: unknown): value is readonly Violation[] {
   return Array.isArray(value) && value.every((each) => typeof each === 'object' && each !== null && 'rule' in each);
 }
 
-/** Whether the datastore itself failed: then the next resource would fare no better. */
-export const isStoreFailure = (error: unknown): boolean =>
-  (
-    [
-      'E_UNREACHABLE',
-      'E_UNAUTHORISED',
-      'E_DEADLINE',
-      'E_ABORTED',
-      'E_STORE_FULL',
-      'E_STORE_READ_ONLY',
-      'E_STORE_IO',
-      'E_STORE_CORRUPT',
-      'E_STORE_UNSAFE',
-    ] as const
-  ).some((code) => hasCode(error, code));
+/** The datastore itself failed: the next resource would fare no better. */
+const STORE_FAILURES: ReadonlySet<string> = new Set<ErrorCode>([
+  'E_UNREACHABLE',
+  'E_UNAUTHORISED',
+  'E_DEADLINE',
+  'E_ABORTED',
+  'E_STORE_FULL',
+  'E_STORE_READ_ONLY',
+  'E_STORE_IO',
+  'E_STORE_CORRUPT',
+  'E_STORE_UNSAFE',
+]);
+
+export const isStoreFailure = (error: unknown): boolean => STORE_FAILURES.has(codeOf(error) ?? '');

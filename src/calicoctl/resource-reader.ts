@@ -3,7 +3,8 @@ import {emptyObject, isJsonObject, type JsonObject, type JsonValue} from '../lib
 import type {ResourceKind} from '../model/kind.ts';
 import {DEFAULT_ALLOW_PROFILE, Profile} from '../model/kinds/profile.ts';
 import {API_VERSION, type Resource} from '../model/resource.ts';
-import {errorText, isStoreFailure, notThere} from './error-text.ts';
+import {errorText, isBug, isStoreFailure, notThere} from './error-text.ts';
+import {Failure} from './failure.ts';
 import {idOf, type Target} from './input/targets.ts';
 import {defaultAllowProfile} from './rules/read-only.ts';
 import type {Session} from './session.ts';
@@ -37,6 +38,7 @@ export async function fetchAll(
     try {
       results.push(await fetch(session, target, scope, errors));
     } catch (error) {
+      if (isBug(error)) throw error;
       const {kind, name, namespace} = target;
       errors.push(errorText(error, kind, {name, namespace}));
       if (isStoreFailure(error)) break;
@@ -47,16 +49,16 @@ export async function fetchAll(
 
 async function fetch(session: Session, target: Target, scope: Scope, errors: string[]): Promise<Result> {
   const {kind} = target;
-  if (scope.allNamespaces && !kind.namespaced) throw new Error(`${kind.kind} is not namespaced`);
+  if (scope.allNamespaces && !kind.namespaced) throw new Failure(`${kind.kind} is not namespaced`);
   if (scope.allNamespaces && target.name !== '')
-    throw new Error('cannot use --all-namespace flag for getting a single resource');
+    throw new Failure('cannot use --all-namespace flag for getting a single resource');
   const id = idOf(target, scope.namespace);
   if (target.name === '') return list(session, kind, scope.allNamespaces ? undefined : id.namespace, errors);
   if (kind.kind === Profile.kind && id.name === DEFAULT_ALLOW_PROFILE)
     return single(kind, defaultAllowProfile(), scope);
   // Such a name has no key; nothing can be stored under it.
   const resource = id.name.includes('/') ? undefined : await session.resources.get(kind, id, session.call);
-  if (resource === undefined) throw new Error(notThere(kind, id));
+  if (resource === undefined) throw new Failure(notThere(kind, id));
   return single(kind, resource, scope);
 }
 

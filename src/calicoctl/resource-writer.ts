@@ -8,10 +8,13 @@ import {hasCode} from '../lib/errors.ts';
 import {emptyObject, isJsonObject, type JsonObject} from '../lib/exact-json.ts';
 import type {ResourceId, ResourceKind} from '../model/kind.ts';
 import {IPPool} from '../model/kinds/ip-pool.ts';
+import {Profile} from '../model/kinds/profile.ts';
 import type {Metadata, Resource} from '../model/resource.ts';
 import {nameOf, notThere} from './error-text.ts';
+import {Failure} from './failure.ts';
 import type {Target} from './input/targets.ts';
 import {refusalOf, type WriteVerb} from './rules/read-only.ts';
+import {scalarText} from './scalar-text.ts';
 import type {Session} from './session.ts';
 
 export class ResourceWriter {
@@ -26,8 +29,8 @@ export class ResourceWriter {
     refuse(kind, id, 'create');
     const version = metadataOf(target).resourceVersion;
     if (version !== undefined)
-      throw new Error(
-        `error with field Metadata.ResourceVersion = '${String(version)}' (field must not be set for a Create request)`,
+      throw new Failure(
+        `error with field Metadata.ResourceVersion = '${scalarText(version)}' (field must not be set for a Create request)`,
       );
     const resource = resourceOf(target, id);
     if (isPool(resource)) {
@@ -58,20 +61,20 @@ export class ResourceWriter {
     const change = (current: Resource | undefined): Resource | undefined => {
       if (current === undefined) return undefined;
       if (version !== undefined && version !== current.metadata.resourceVersion)
-        throw new Error(`update conflict: ${nameOf(kind, id)}`);
+        throw new Failure(`update conflict: ${nameOf(kind, id)}`);
       if (isPool(current) && isPool(resource)) checkPoolChange(current, resource);
       return {...resource, metadata: changedMetadata(current.metadata, resource.metadata)};
     };
     const {name, namespace} = resource.metadata;
     const {resources, call} = this.#session;
     const replaced = await resources.modify(kind, {name, namespace}, change, call);
-    if (replaced === undefined) throw new Error(notThere(kind, {name, namespace}));
+    if (replaced === undefined) throw new Failure(notThere(kind, {name, namespace}));
   }
 
   async delete(target: Target, id: ResourceId): Promise<void> {
     const {kind} = target;
     refuse(kind, id, 'delete');
-    if (id.name === '' || id.name.includes('/')) throw new Error(notThere(kind, id));
+    if (id.name === '' || id.name.includes('/')) throw new Failure(notThere(kind, id));
     switch (kind.kind) {
       case 'IPPool': {
         const {deletePool} = await import('./rules/pool-rules.ts');
@@ -91,7 +94,7 @@ const isPool = (resource: Resource): resource is IPPool => resource.kind === IPP
 
 function refuse(kind: ResourceKind, id: ResourceId, verb: WriteVerb): void {
   const refusal = refusalOf(kind, id, verb);
-  if (refusal !== undefined) throw new Error(refusal);
+  if (refusal !== undefined) throw new Failure(refusal);
 }
 
 function metadataOf({document}: Target): JsonObject {
@@ -105,8 +108,20 @@ function withoutVersion(target: Target): Target {
 }
 
 /** What the document says, complete, where it lives. Throws E_INVALID_RESOURCE. */
-export function resourceOf(target: Target, {namespace}: ResourceId): Resource {
+function resourceOf(target: Target, {namespace}: ResourceId): Resource {
+  refuseProfileRules(target);
   return target.kind.create({...target.document, metadata: {...metadataOf(target), namespace}});
+}
+
+/** This release has no policy and cannot judge rules; unjudged ones are not stored. */
+function refuseProfileRules({kind, document}: Target): void {
+  const spec = document?.spec;
+  if (kind.kind !== Profile.kind || !isJsonObject(spec)) return;
+  const field = ['ingress', 'egress'].find((direction) => spec[direction] !== undefined);
+  if (field !== undefined)
+    throw new Failure(
+      `error with field spec.${field} (rules of profiles cannot be written by this release: leave them out)`,
+    );
 }
 
 /** Of the metadata only labels and annotations are a person's. */

@@ -4,10 +4,11 @@
  */
 import {Resources} from '../datastore/resources.ts';
 import type {CallOptions, Store} from '../datastore/store.ts';
-import {AgentError, messageChain} from '../lib/errors.ts';
+import {AgentError} from '../lib/errors.ts';
 import {ClusterInformation} from '../model/kinds/cluster-information.ts';
 import {CALICO_VERSION} from '../model/version.ts';
 import {loadStoreConfig, noClient} from './configuration.ts';
+import {plainText} from './error-text.ts';
 import {Failure} from './failure.ts';
 import type {Io} from './io.ts';
 
@@ -33,7 +34,7 @@ export async function withSession<T>(
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
     const place = config.type === 'embedded' ? `datastore ${config.folder}: ` : '';
-    throw noClient(`${place}${messageChain(error)}. ${error.remedy}`, error);
+    throw noClient(`${place}${plainText(error)}`, error);
   }
   try {
     return await work({io, store, call, resources: new Resources({store, clock: io.clock})});
@@ -42,15 +43,24 @@ export async function withSession<T>(
   }
 }
 
-/** Refuses to work on a cluster of another release, unless that is allowed or nobody knows which it is. */
-export async function checkClusterVersion({resources, call}: Session, isAllowed: boolean): Promise<void> {
+/** Refuses to work on a cluster of another release, unless that is allowed or nobody can say which it is. */
+export async function checkClusterVersion(session: Session, isAllowed: boolean): Promise<void> {
   if (isAllowed) return;
-  const information = await resources.get(ClusterInformation, {name: 'default'}, call);
-  const version = information?.spec.calicoVersion;
+  const version = await readClusterVersion(session);
   if (version === undefined || version === '' || release(version) === release(CALICO_VERSION)) return;
   throw new Failure(
     `version mismatch.\nClient Version:   ${CALICO_VERSION}\nCluster Version:  ${version.replace(/^v/, '')}\nUse --allow-version-mismatch to override`,
   );
+}
+
+/** Undefined when it cannot be read: the command will meet the reason itself, and say it in its own words. */
+async function readClusterVersion({resources, call}: Session): Promise<string | undefined> {
+  try {
+    return (await resources.get(ClusterInformation, {name: 'default'}, call))?.spec.calicoVersion;
+  } catch (error) {
+    if (error instanceof AgentError) return undefined;
+    throw error;
+  }
 }
 
 /** `v3.32.1-1-gabc` -> `3.32.1` */

@@ -12,6 +12,7 @@ import {API_VERSION} from '../../model/resource.ts';
 import {formatViolation} from '../../model/violation.ts';
 import {Failure} from '../failure.ts';
 import {isManagedKind} from '../output/columns.ts';
+import {scalarText} from '../scalar-text.ts';
 import {GoDecoder} from './go-decoding.ts';
 import type {TextDocument} from './text-documents.ts';
 import {readYaml} from './yaml-reader.ts';
@@ -30,8 +31,8 @@ const MOST_RESOURCES = 10_000;
 /** Those named as `KIND [NAME...]`; without a name, one that stands for all of the kind. */
 export function namedTargets(kindText: string, names: readonly string[]): readonly Target[] {
   const kind = kindOfAlias(kindText);
-  if (kind === undefined || !isManagedKind(kind)) throw new Error(`resource type '${kindText}' is not supported`);
-  if (names.includes('')) throw new Error('resource name may not be empty');
+  if (kind === undefined || !isManagedKind(kind)) throw new Failure(`resource type '${kindText}' is not supported`);
+  if (names.includes('')) throw new Failure('resource name may not be empty');
   return (names.length === 0 ? [''] : names).map((name) => ({kind, name, namespace: undefined, document: undefined}));
 }
 
@@ -73,26 +74,23 @@ class TargetReader {
 
   #target(document: JsonObject, origin: string): Target {
     if (++this.#count > MOST_RESOURCES) throw unreadable(`there are more than ${MOST_RESOURCES} resources`, origin);
-    const kindText = textOf(document.kind);
-    const version = textOf(document.apiVersion);
+    const kindText = scalarText(document.kind);
+    const version = scalarText(document.apiVersion);
     const kind = version === API_VERSION ? kindNamed(kindText) : undefined;
     if (kind === undefined || !isManagedKind(kind))
       throw unreadable(`unknown resource type (${kindText}) and/or version (${version})`, origin);
     const {value, unknownFields, mismatches} = this.#decoder.decode(kind, document);
     const metadata = isJsonObject(value.metadata) ? value.metadata : emptyObject();
-    const name = textOf(metadata.name);
+    const name = scalarText(metadata.name);
     if (mismatches.length > 0)
       throw unreadable(`${kind.kind} ${JSON.stringify(name)}: ${mismatches.map(formatViolation).join('; ')}`, origin);
     if (unknownFields.length > 0)
       throw new Failure(
         `field in document is not recognized or is in the wrong location: ${unknownFields.join(', ')}${placed(origin)}`,
       );
-    return {kind, name, namespace: textOf(metadata.namespace) || undefined, document: value};
+    return {kind, name, namespace: scalarText(metadata.namespace) || undefined, document: value};
   }
 }
-
-const textOf = (value: JsonValue | undefined): string =>
-  value === undefined || value === null ? '' : typeof value === 'object' ? '' : String(value);
 
 function objectOf(value: JsonValue, origin: string): JsonObject {
   if (isJsonObject(value)) return value;
@@ -114,14 +112,14 @@ const placed = (origin: string): string => (origin === '' ? '' : ` (${origin})`)
 /** Where the resource lives. Throws what Calico says when command line and document contradict each other. */
 export function idOf({kind, name, namespace}: Target, clientNamespace: string | undefined): ResourceId {
   if (!kind.namespaced) {
-    if (clientNamespace !== undefined) throw new Error(`${kind.kind} is not namespaced`);
+    if (clientNamespace !== undefined) throw new Failure(`${kind.kind} is not namespaced`);
     if (namespace !== undefined)
-      throw new Error(
+      throw new Failure(
         `namespace should not be specified for a non-namespaced resource. ${kind.kind} is not a namespaced resource`,
       );
     return {name};
   }
   if (namespace !== undefined && clientNamespace !== undefined && namespace !== clientNamespace)
-    throw new Error(`resource namespace does not match client namespace. ${namespace} != ${clientNamespace}`);
+    throw new Failure(`resource namespace does not match client namespace. ${namespace} != ${clientNamespace}`);
   return {name, namespace: namespace ?? clientNamespace ?? 'default'};
 }

@@ -22,6 +22,7 @@ import {emptyObject, type JsonObject, type JsonValue} from '../../lib/exact-json
 
 export const MOST_ALIASES = 100;
 const DEEPEST = 128;
+const TOO_DEEP = `nesting is deeper than ${DEEPEST}`;
 const MOST_VALUES = 1_000_000;
 
 /** The value of one YAML document; undefined when it holds nothing. Throws E_BAD_YAML, which names the line. */
@@ -46,7 +47,7 @@ function parse(text: string, lineCounter: LineCounter): ReturnType<typeof parseD
       lineCounter,
     });
   } catch (error) {
-    if (error instanceof RangeError) throw badYaml(1, `nesting is deeper than ${DEEPEST}`);
+    if (error instanceof RangeError) throw badYaml(1, TOO_DEEP);
     throw error;
   }
 }
@@ -60,7 +61,14 @@ function withoutDates(tags: Tags): Tags {
 const isTimeOfDay = (tag: object): boolean => 'format' in tag && tag.format === 'TIME';
 
 const problemOf = (error: {readonly code: string; readonly message: string}): string =>
-  error.code === 'TAB_AS_INDENT' ? 'found character that cannot start any token' : lowerFirst(error.message);
+  error.code === 'TAB_AS_INDENT'
+    ? 'found character that cannot start any token'
+    : isStackOverflow(error.message)
+      ? TOO_DEEP
+      : lowerFirst(error.message);
+
+/** The parser recurses, and reports its own end like any other error. */
+const isStackOverflow = (message: string): boolean => /call stack/.test(message);
 
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
 
@@ -80,7 +88,7 @@ class Walker {
 
   value(node: unknown, depth: number): JsonValue {
     if (node === null || node === undefined) return null;
-    if (depth > DEEPEST) throw this.#error(node, `nesting is deeper than ${DEEPEST}`);
+    if (depth > DEEPEST) throw this.#error(node, TOO_DEEP);
     if (++this.#values > MOST_VALUES) throw this.#error(node, `there are more than ${MOST_VALUES} values`);
     if (isAlias(node)) return this.#alias(node, depth);
     if (isMap(node)) return this.#inside(node, () => this.#map(node, depth));
@@ -110,7 +118,7 @@ class Walker {
     if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
     if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
     if (typeof value === 'number' && Number.isFinite(value)) return value;
-    throw this.#error(node, `${String(value)} has no JSON form`);
+    throw this.#error(node, 'this value has no JSON form');
   }
 
   #map(map: YAMLMap, depth: number): JsonObject {

@@ -12,6 +12,7 @@ import {IPReservation} from '../../model/kinds/ip-reservation.ts';
 import {Node} from '../../model/kinds/node.ts';
 import {Profile} from '../../model/kinds/profile.ts';
 import {WorkloadEndpoint} from '../../model/kinds/workload-endpoint.ts';
+import {scalarText} from '../scalar-text.ts';
 
 /** What a cell may need beyond its resource. */
 export interface CellContext {
@@ -37,13 +38,10 @@ export function valueAt(resource: JsonObject, path: string): JsonValue | undefin
   return value;
 }
 
-const textOf = (value: JsonValue | undefined): string =>
-  value === undefined || value === null ? '' : typeof value === 'object' ? '' : String(value);
-
 const text =
   (path: string): Cell =>
   (resource) =>
-    textOf(valueAt(resource, path));
+    scalarText(valueAt(resource, path));
 
 const flag =
   (path: string): Cell =>
@@ -54,7 +52,7 @@ const flag =
 const pointer =
   (path: string): Cell =>
   (resource) =>
-    String(valueAt(resource, path) ?? '<nil>');
+    scalarText(valueAt(resource, path)) || '<nil>';
 
 const listAt = (resource: JsonObject, path: string): readonly JsonValue[] => {
   const value = valueAt(resource, path);
@@ -64,7 +62,7 @@ const listAt = (resource: JsonObject, path: string): readonly JsonValue[] => {
 const list =
   (path: string): Cell =>
   (resource) =>
-    listAt(resource, path).map(textOf).join(',');
+    listAt(resource, path).map(scalarText).join(',');
 
 /** A list that may be very long: cut, so that the table stays one. */
 const shortList =
@@ -81,7 +79,7 @@ const map =
     if (!isJsonObject(value)) return '';
     return Object.keys(value)
       .sort()
-      .map((key) => `${key}=${textOf(value[key])}`)
+      .map((key) => `${key}=${scalarText(value[key])}`)
       .join(',');
   };
 
@@ -89,16 +87,16 @@ const map =
 const nodeAsNumber: Cell = (node, {globalAsNumber}) => {
   const bgp = valueAt(node, 'spec.bgp');
   if (!isJsonObject(bgp)) return '';
-  return bgp.asNumber === undefined ? `(${globalAsNumber ?? 'unknown'})` : textOf(bgp.asNumber);
+  return bgp.asNumber === undefined ? `(${globalAsNumber ?? 'unknown'})` : scalarText(bgp.asNumber);
 };
 
 /** What runs there: Kubernetes calls it a pod, others a workload. */
 const workload: Cell = (endpoint) =>
-  textOf(valueAt(endpoint, valueAt(endpoint, 'spec.orchestrator') === 'k8s' ? 'spec.pod' : 'spec.workload'));
+  scalarText(valueAt(endpoint, valueAt(endpoint, 'spec.orchestrator') === 'k8s' ? 'spec.pod' : 'spec.workload'));
 
 const nats: Cell = (endpoint) =>
   listAt(endpoint, 'spec.ipNATs')
-    .flatMap((nat) => (isJsonObject(nat) ? [`${textOf(nat.externalIP)}->${textOf(nat.internalIP)}`] : []))
+    .flatMap((nat) => (isJsonObject(nat) ? [`${scalarText(nat.externalIP)}->${scalarText(nat.internalIP)}`] : []))
     .join(',');
 
 const name = text('metadata.name');

@@ -3,9 +3,8 @@
  * character or an escape sequence in one must not move the cursor, hide a row or retitle the window.
  */
 
-/** C0 and C1 controls, delete, line and paragraph separators, and what changes the direction of text. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const UNSAFE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+/** Controls (escape and delete among them), line and paragraph separators, and what changes the direction of text. */
+const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 
 /** The text with each such character shown as `\u001b`. */
 export function escapeForTerminal(text: string): string {

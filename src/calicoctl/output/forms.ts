@@ -6,6 +6,7 @@ import {resourceKey} from '../../model/keys.ts';
 import {Failure} from '../failure.ts';
 import type {Io} from '../io.ts';
 import type {Result} from '../resource-reader.ts';
+import {scalarText} from '../scalar-text.ts';
 import type {Session} from '../session.ts';
 import {type CellContext, columnsOf, type KindColumns, valueAt} from './columns.ts';
 import {printIndentedJson} from './json-text.ts';
@@ -99,8 +100,8 @@ async function readGlobalAsNumber({store, call}: Session): Promise<string | unde
   try {
     const entry = await store.get(resourceKey('bgpconfigurations', 'default'), call);
     const value = entry && parseJson(entry.value);
-    const number = isJsonObject(value) ? valueAt(value, 'spec.asNumber') : undefined;
-    return number === undefined || number === null ? DEFAULT_AS_NUMBER : String(number);
+    const number = isJsonObject(value) ? scalarText(valueAt(value, 'spec.asNumber')) : '';
+    return number === '' ? DEFAULT_AS_NUMBER : number;
   } catch {
     return undefined;
   }

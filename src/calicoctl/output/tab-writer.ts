@@ -19,4 +19,4 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
 }
 
 /** In characters of Unicode, as Go counts. */
-const lengthOf = (text: string): number => [...text].length;
+const lengthOf = (text: string): number => Array.from(text).length;

@@ -7,7 +7,7 @@ export type Block =
   | {
       readonly kind: 'range' | 'if';
       readonly over: Call;
-      readonly then: readonly Block[];
+      readonly body: readonly Block[];
       readonly otherwise: readonly Block[];
       readonly at: string;
     };
@@ -103,18 +103,18 @@ class Parser {
 
   #control(kind: 'range' | 'if', condition: string, line: number): Block {
     const over = parseCall(condition, line);
-    const then = this.blocks();
+    const body = this.blocks();
     const piece = this.#pieces[this.#next++];
     if (piece === undefined) throw wrong(line, `{{${kind}}} has no {{end}}`);
     const at = `${line}: <${condition}>`;
-    if (piece.text === 'end') return {kind, over, then, otherwise: [], at};
+    if (piece.text === 'end') return {kind, over, body, otherwise: [], at};
     const [, next = ''] = splitWord(piece.text);
     if (next.startsWith('if ') && kind === 'if')
-      return {kind, over, then, otherwise: [this.#control('if', next.slice(3), piece.line)], at};
+      return {kind, over, body, otherwise: [this.#control('if', next.slice(3), piece.line)], at};
     if (next !== '') throw wrong(piece.line, `unexpected {{${piece.text}}}`);
     const otherwise = this.blocks();
     if (this.#pieces[this.#next++]?.text !== 'end') throw wrong(line, `{{${kind}}} has no {{end}}`);
-    return {kind, over, then, otherwise, at};
+    return {kind, over, body, otherwise, at};
   }
 }
 

@@ -36,11 +36,11 @@ export class TemplateRun {
       case 'print':
         return textOf(this.#call(block.call, dot, block.at));
       case 'if':
-        return this.#fill(isTrue(this.#call(block.over, dot, block.at)) ? block.then : block.otherwise, dot);
+        return this.#fill(isTrue(this.#call(block.over, dot, block.at)) ? block.body : block.otherwise, dot);
       case 'range': {
         const items = elementsOf(this.#call(block.over, dot, block.at), block.at);
         if (items.length === 0) return this.#fill(block.otherwise, dot);
-        return items.map((item) => this.#fill(block.then, item)).join('');
+        return items.map((item) => this.#fill(block.body, item)).join('');
       }
     }
   }
@@ -154,7 +154,9 @@ function textOf(target: Value): string {
       .sort()
       .map((key) => `${key}:${String(Reflect.get(value, key))}`)
       .join(' ')}]`;
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'string'
+    ? value
+    : JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each));
 }
 
 /** `%s`, `%v`, `%d` and `%q`, each with a width: `%-20s`. */

@@ -57,7 +57,7 @@ function listItem(item: JsonValue, indent: number): string {
 
 /** Keys in Go's order: letters apart from digits, runs of digits by value. */
 function compareKeys(a: string, b: string): number {
-  const [left, right] = [[...a], [...b]];
+  const [left, right] = [Array.from(a), Array.from(b)];
   for (let i = 0; i < left.length && i < right.length; i++) {
     const [l = '', r = ''] = [left[i], right[i]];
     if (l === r) continue;
@@ -174,7 +174,7 @@ function fold(text: string, indent: number, startColumn: number, isDouble: boole
   if (startColumn + text.length <= WIDTH) return text;
   let folded = '';
   let column = startColumn;
-  const chars = [...text];
+  const chars = Array.from(text);
   // The quotes are never a place to break.
   const last = chars.length - (isDouble || text.startsWith("'") ? 2 : 1);
   for (let i = 0; i < chars.length; i++) {

@@ -5,10 +5,10 @@
  */
 import {Allocator} from '../../ipam/allocator.ts';
 import {BlockClaims} from '../../ipam/block-claims.ts';
-import {formatIp, parseIpWithPrefix} from '../../lib/cidr.ts';
+import {cidrContainsIp, formatIp, parseIpWithPrefix, requireCidr} from '../../lib/cidr.ts';
 import {hasCode} from '../../lib/errors.ts';
 import {isJsonObject, type JsonValue, parseJson} from '../../lib/exact-json.ts';
-import {resourceKey, resourcePrefix} from '../../model/keys.ts';
+import {BLOCKS_PREFIX, hostMarkerKey, parseKey, resourceKey, resourcePrefix} from '../../model/keys.ts';
 import type {ResourceId} from '../../model/kind.ts';
 import {Node} from '../../model/kinds/node.ts';
 import {WorkloadEndpoint} from '../../model/kinds/workload-endpoint.ts';
@@ -22,21 +22,34 @@ export async function deleteNode(session: Session, id: ResourceId): Promise<void
   const dependencies = {store, clock: io.clock, log: io.log};
 
   const addresses = [...endpoints.flatMap((endpoint) => endpoint.spec.ipNetworks), ...tunnelAddresses(node)];
-  const requests = addresses.flatMap((text) => {
-    const parsed = parseIpWithPrefix(text);
-    return parsed === undefined ? [] : [{ip: formatIp(parsed.ip)}];
-  });
-  if (requests.length > 0) await new Allocator(dependencies).releaseIps(requests, call);
+  const held = await heldAddresses(session, addresses);
+  if (held.length > 0) await new Allocator(dependencies).releaseIps(held, call);
   for (const {metadata} of endpoints)
     await ignoreMissing(
       resources.delete(WorkloadEndpoint, {name: metadata.name, namespace: metadata.namespace}, {}, call),
     );
-  await new BlockClaims(dependencies).removeHost(id.name, call);
+  if (await hasClaims(session, id.name)) await new BlockClaims(dependencies).removeHost(id.name, call);
   await deleteWhere(session, 'bgppeers', (spec) => spec.node === id.name);
   for (const plural of ['felixconfigurations', 'bgpconfigurations'])
     await deleteKey(session, resourceKey(plural, `node.${id.name}`));
   await deleteWhere(session, 'hostendpoints', (spec) => spec.node === id.name);
   await resources.delete(Node, id, {}, call);
+}
+
+/** Those that a block of IPAM could hold. Only these are released: asking for others would write IPAM's configuration. */
+async function heldAddresses(
+  {store, call}: Session,
+  texts: readonly string[],
+): Promise<readonly {readonly ip: string}[]> {
+  const {entries} = await store.list(BLOCKS_PREFIX, call);
+  const blocks = entries.flatMap(({key}) => {
+    const parsed = parseKey(key);
+    return parsed?.kind === 'block' ? [requireCidr(parsed.cidr)] : [];
+  });
+  return texts.flatMap((text) => {
+    const ip = parseIpWithPrefix(text)?.ip;
+    return ip !== undefined && blocks.some((block) => cidrContainsIp(block, ip)) ? [{ip: formatIp(ip)}] : [];
+  });
 }
 
 /** IPv6 and the tunnel of WireGuard for it are left to garbage collection, as in Calico. */
@@ -46,6 +59,13 @@ const tunnelAddresses = (node: Node | undefined): readonly string[] =>
     node?.spec.ipv4VXLANTunnelAddr,
     node?.spec.wireguard?.interfaceIPv4Address,
   ].filter((address) => address !== undefined);
+
+/** Whether IPAM knows the node; giving up what it has not would only write IPAM's configuration. */
+async function hasClaims({store, call}: Session, node: string): Promise<boolean> {
+  const marker = hostMarkerKey(node);
+  const {entries} = await store.list(marker, call);
+  return entries.some(({key}) => key === marker || key.startsWith(`${marker}/`));
+}
 
 /** Deletes the resources of a kind whose spec says so. They are read as plain JSON: not all of these kinds are declared. */
 async function deleteWhere(

@@ -9,6 +9,7 @@ import {BLOCKS_PREFIX, parseKey} from '../../model/keys.ts';
 import type {ResourceId} from '../../model/kind.ts';
 import {IPPool, overlappingPool, poolChangeViolations} from '../../model/kinds/ip-pool.ts';
 import type {Violation} from '../../model/violation.ts';
+import {Failure} from '../failure.ts';
 import type {Session} from '../session.ts';
 
 /** For nodes to notice that the pool is disabled, before its blocks are taken from them. */
@@ -22,7 +23,7 @@ export async function checkNewPool({resources, store, call}: Session, pool: IPPo
   if (pools.some((other) => other.metadata.name === name)) return;
   const other = overlappingPool(pool, pools);
   if (other !== undefined)
-    throw new Error(
+    throw new Failure(
       `error with field IPPool.Spec.CIDR = '${pool.spec.cidr}' (IPPool(${name}) CIDR overlaps with IPPool(${other.metadata.name}) CIDR ${other.spec.cidr})`,
     );
   const cidr = parseCidr(pool.spec.cidr);
@@ -32,7 +33,7 @@ export async function checkNewPool({resources, store, call}: Session, pool: IPPo
     .map(({key}) => parseKey(key))
     .find((parsed) => parsed?.kind === 'block' && isMisfit(parsed.cidr, cidr, pool));
   if (block?.kind === 'block')
-    throw new Error(
+    throw new Failure(
       `error with field IPPool.Spec.BlockSize = '${pool.spec.blockSize}' (IPPool(${name}) overlaps the block ${block.cidr}, which has another size: release its addresses first)`,
     );
 }
@@ -45,7 +46,7 @@ function isMisfit(blockText: string, poolCidr: Cidr, pool: IPPool): boolean {
 /** Refuses a change of what a pool was made for. */
 export function checkPoolChange(before: IPPool, after: IPPool): void {
   const [broken] = poolChangeViolations(before, after);
-  if (broken !== undefined) throw new Error(`error with field ${changeText(broken, after)}`);
+  if (broken !== undefined) throw new Failure(`error with field ${changeText(broken, after)}`);
 }
 
 function changeText({path, rule}: Violation, {spec}: IPPool): string {

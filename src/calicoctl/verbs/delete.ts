@@ -63,9 +63,5 @@ async function targetsOf(io: Io, args: Arguments): Promise<readonly Target[] | u
   const [kind, ...names] = args.operands;
   if (filename !== undefined) return fileTargets(io, args, filename);
   if (kind === undefined) throw usageFailure('delete');
-  try {
-    return namedTargets(kind, names);
-  } catch (error) {
-    throw new Failure(error instanceof Error ? error.message : String(error));
-  }
+  return namedTargets(kind, names);
 }

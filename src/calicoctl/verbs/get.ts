@@ -1,5 +1,4 @@
 /** `calicoctl get`: lists of a kind, or single resources, in the form that was asked for. */
-import {messageOf} from '../../lib/errors.ts';
 import {fileTargets} from '../bulk.ts';
 import {
   type Arguments,
@@ -74,6 +73,7 @@ async function failingToGet<T>(step: () => Promise<T>): Promise<T> {
   try {
     return await step();
   } catch (cause) {
-    throw new Failure(`failed to get resources: ${messageOf(cause)}`, {cause});
+    if (!(cause instanceof Failure)) throw cause;
+    throw new Failure(`failed to get resources: ${cause.message}`, {cause});
   }
 }

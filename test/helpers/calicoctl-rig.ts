@@ -1,0 +1,104 @@
+/** Runs calicoctl in this process on one embedded store, with its own files, input and output. */
+import {mkdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {runCalicoctl} from '../../src/calicoctl/cli.ts';
+import type {Io} from '../../src/calicoctl/io.ts';
+import {EmbeddedStore} from '../../src/datastore/embedded/embedded-store.ts';
+import type {StoreConfig} from '../../src/datastore/open-store.ts';
+import type {Operation, Store} from '../../src/datastore/store.ts';
+import {type Clock, systemClock} from '../../src/lib/clock.ts';
+import {silentLogger} from '../../src/lib/log.ts';
+
+export interface RunOptions {
+  readonly environment?: Io['environment'];
+  readonly stdin?: Uint8Array;
+}
+
+export interface Run {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exit: number;
+}
+
+/** Pauses of a command pass at once. */
+const hastyClock: Clock = {...systemClock, schedule: (_, task) => systemClock.schedule(0, task)};
+
+const MOST_OPERATIONS = 4000;
+
+export class CalicoctlRig {
+  readonly #folder: string;
+  readonly #store: Store;
+
+  private constructor(folder: string, store: Store) {
+    this.#folder = folder;
+    this.#store = store;
+  }
+
+  /** `folder` is where file names of the command line begin; the store lies in a folder of its own below it. */
+  static async open(folder: string): Promise<CalicoctlRig> {
+    const storeFolder = join(folder, 'store');
+    mkdirSync(storeFolder, {mode: 0o700});
+    const store = await EmbeddedStore.open({folder: storeFolder}, {clock: systemClock, log: silentLogger});
+    return new CalicoctlRig(folder, store);
+  }
+
+  get store(): Store {
+    return this.#store;
+  }
+
+  /** Makes the store hold exactly these pairs. */
+  async load(content: ReadonlyMap<string, string>): Promise<void> {
+    const operations: Operation[] = [];
+    const current = await this.content();
+    for (const [key, value] of content) if (current.get(key) !== value) operations.push({kind: 'put', key, value});
+    for (const key of current.keys()) if (!content.has(key)) operations.push({kind: 'delete', key});
+    for (let start = 0; start < operations.length; start += MOST_OPERATIONS)
+      await this.#store.commit(operations.slice(start, start + MOST_OPERATIONS));
+  }
+
+  async content(): Promise<ReadonlyMap<string, string>> {
+    const {entries} = await this.#store.list('/');
+    return new Map(entries.map(({key, value}) => [key, value]));
+  }
+
+  async run(args: readonly string[], options: RunOptions = {}): Promise<Run> {
+    let stdout = '';
+    let stderr = '';
+    const io: Io = {
+      environment: options.environment ?? {DATASTORE_TYPE: 'embedded', CALICO_STORE: join(this.#folder, 'store')},
+      folder: this.#folder,
+      clock: hastyClock,
+      log: silentLogger,
+      signal: new AbortController().signal,
+      readStdin: async () => options.stdin ?? new Uint8Array(),
+      out: (text) => {
+        stdout += text;
+      },
+      err: (text) => {
+        stderr += text;
+      },
+      openStore: async (config) => this.#open(config),
+    };
+    const exit = await runCalicoctl(args, io);
+    return {stdout, stderr, exit};
+  }
+
+  /** Commands close what they opened; the store of the rig stays open. */
+  async #open(config: StoreConfig): Promise<Store> {
+    const {openStore} = await import('../../src/datastore/open-store.ts');
+    if (config.type !== 'embedded') return openStore(config, {clock: systemClock, log: silentLogger});
+    const store = this.#store;
+    return {
+      capabilities: store.capabilities,
+      get: (...args) => store.get(...args),
+      list: (...args) => store.list(...args),
+      commit: (...args) => store.commit(...args),
+      watch: (...args) => store.watch(...args),
+      close: async () => {},
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+}

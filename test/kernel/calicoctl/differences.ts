@@ -1,0 +1,145 @@
+/**
+ * Where our calicoctl says something else than Calico's on purpose. Exit codes and changes to the datastore are never
+ * among the differences, but for the panics.
+ */
+
+export interface Outcome {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exit: number;
+  readonly changes: readonly {readonly key: string; readonly value: string | null}[] | undefined;
+}
+
+export interface Difference {
+  readonly name: string;
+  readonly reason: string;
+  applies(argv: readonly string[], theirs: Outcome): boolean;
+  /** What ours must be, given theirs; parts that are free are taken from ours. */
+  expected(theirs: Outcome, ours: Outcome): Outcome;
+}
+
+/** Up to and with the words that tell a script what kind of failure it is. */
+const FRAME =
+  /^failed to (?:create|apply) '\w+' resource: \[error with (?:field|the following fields)|^failed to execute command: /;
+
+/** `ours` as far as it begins as theirs does. */
+function sameFrame(theirs: string, ours: string): string {
+  const frame = FRAME.exec(theirs)?.[0].replace(/ (?:field|the following fields)$/, '') ?? theirs;
+  return ours.startsWith(frame) && ours.endsWith('\n') ? ours : `${frame}...`;
+}
+
+export const DIFFERENCES: readonly Difference[] = [
+  {
+    name: 'panic',
+    reason: 'their table of such endpoints ends in a panic; ours is printed',
+    applies: (_, {stderr}) => stderr.startsWith('panic:'),
+    expected: (_, {stdout, changes}) => ({
+      stdout: /^NAMESPACE .*192\.0\.2\.99->10\.100\.0\.9 +\n/s.test(stdout) ? stdout : 'a table with the NAT',
+      stderr: '',
+      exit: 0,
+      changes,
+    }),
+  },
+  {
+    name: 'template that they cannot run',
+    reason: 'their check for injected text fails on lists of this type; ours prints them',
+    applies: (argv, {stderr}) => argv.includes('go-template-file=files/tmpl.txt') && stderr.startsWith('template:'),
+    expected: (_, {stdout, changes}) => ({
+      stdout: stdout.includes('pool-full-v6,116,Tunnel+Workload\n') ? stdout : 'a line for each pool',
+      stderr: '',
+      exit: 0,
+      changes,
+    }),
+  },
+  {
+    name: 'template refused',
+    reason: 'the message names what is not supported instead of a Go type',
+    applies: (argv, {stderr}) => argv.some((arg) => arg.startsWith('go-template=')) && stderr.startsWith('template:'),
+    expected: (theirs, {stderr}) => ({
+      ...theirs,
+      stderr: stderr.startsWith('template: get:1') ? stderr : theirs.stderr,
+    }),
+  },
+  {
+    name: 'text of a broken rule',
+    reason:
+      'names the path as it is written in the document and says what is accepted; theirs names fields of Go structs',
+    applies: (_, {stderr}) => /\[error with (?:field|the following)/.test(stderr) && !isOfTheClient(stderr),
+    expected: (theirs, {stderr}) => ({...theirs, stderr: sameFrame(theirs.stderr, stderr)}),
+  },
+  {
+    name: 'text of a wrong type',
+    reason: 'names resource, path, value and what is accepted; theirs names types of Go',
+    applies: (_, {stderr}) => stderr.includes('json: cannot unmarshal') && stderr.includes('Go struct field'),
+    expected: (theirs, {stderr}) => ({...theirs, stderr: judgedLater(theirs.stderr, stderr)}),
+  },
+  {
+    name: 'duration that is none',
+    reason: 'durations are judged with the other rules of a field, not while the file is read',
+    applies: (_, {stderr}) => stderr.includes('time: unknown unit'),
+    expected: (theirs, {stderr}) => ({...theirs, stderr: judgedLater(theirs.stderr, stderr)}),
+  },
+  {
+    name: 'text of YAML that cannot be read',
+    reason: 'the words of another parser; the line is that of the place',
+    applies: (_, {stderr}) => stderr.includes('did not find expected'),
+    expected: (theirs, {stderr}) => ({
+      ...theirs,
+      stderr: /^failed to execute command: error converting YAML to JSON: yaml: line [12]: .+\n$/.test(stderr)
+        ? stderr
+        : theirs.stderr,
+    }),
+  },
+  {
+    name: 'no commit in version',
+    reason: 'theirs names the commit it was built from; ours runs from sources',
+    applies: (_, {stdout}) => stdout.includes('Git commit:'),
+    expected: (theirs) => ({...theirs, stdout: theirs.stdout.replace(/Git commit:.*\n/, '')}),
+  },
+  {
+    name: 'persistence as a word',
+    reason: 'theirs prints the address of a variable',
+    applies: (_, {stdout}) => stdout.includes('(*ipam.VMAddressPersistence)(0x'),
+    expected: (theirs, {stdout}) => {
+      const narrow = (text: string): string => text.replace(/ +\|/g, ' |').replace(/ {2,}/g, ' ').replace(/-+/g, '-');
+      const ours = narrow(stdout);
+      const wanted = narrow(theirs.stdout.replace(/\(\*ipam\.VMAddressPersistence\)\(0x[0-9a-f]+\)/, 'Enabled'));
+      return {...theirs, stdout: ours === wanted ? stdout : theirs.stdout};
+    },
+  },
+  {
+    name: 'order of released addresses',
+    reason: 'theirs releases in an order that varies; ours in the order of the endpoints. The addresses are the same',
+    applies: (argv, {changes}) => argv[1] === 'node' && (changes?.some(({key}) => key.includes('/block/')) ?? false),
+    expected: (theirs, ours) => ({...theirs, changes: withQueuesOf(theirs.changes, ours.changes)}),
+  },
+];
+
+/** Rules of the client itself, which say the same in both. */
+const isOfTheClient = (stderr: string): boolean =>
+  /CIDR overlaps with IPPool|cannot be modified|cannot be changed|must not be set for a Create request/.test(stderr);
+
+/** What theirs refuses while reading a FelixConfiguration, ours may refuse with the other rules of its fields. */
+function judgedLater(theirs: string, ours: string): string {
+  const isRule = /^failed to (?:create|apply) 'FelixConfiguration' resource: \[error with field spec\.\w+ = '[^']+' \(/;
+  return isRule.test(ours) ? ours : sameFrame(theirs, ours);
+}
+
+/** Their changes with the free addresses in our order, where these are the same addresses. */
+function withQueuesOf(theirs: Outcome['changes'], ours: Outcome['changes']): Outcome['changes'] {
+  return theirs?.map(({key, value}) => {
+    const our = ours?.find((change) => change.key === key)?.value;
+    const [queue, ourQueue] = [queueOf(value), queueOf(our)];
+    const isSame = queue !== undefined && ourQueue !== undefined && sorted(queue) === sorted(ourQueue);
+    return {key, value: isSame ? (value?.replace(queue, ourQueue) ?? null) : value};
+  });
+}
+
+const queueOf = (value: string | null | undefined): string | undefined =>
+  /"unallocated":\[([\d,]*)\]/.exec(value ?? '')?.[1];
+const sorted = (queue: string): string => queue.split(',').sort().join();
+
+/** The difference that a case is about, if any. */
+export function differenceOf(argv: readonly string[], theirs: Outcome): Difference | undefined {
+  return DIFFERENCES.find((difference) => difference.applies(argv, theirs));
+}
