@@ -11,9 +11,9 @@ import {isPortName, PORT_NAME_RULE, subdomainName} from './name-rules.ts';
 import {normalised} from './schema.ts';
 import {parseSelector} from './selector/parser.ts';
 
-/** Text for which `isRight` holds. */
+/** Text for which `isRight` holds; the rule is also what documentation says of the field. */
 export const textThat = (isRight: (text: string) => boolean, rule: string): z.ZodString =>
-  z.string().refine(isRight, rule);
+  z.string().refine(isRight, rule).describe(rule);
 
 /** A whole number, with an inclusive range if one is given. */
 export function integer(min?: number, max?: number): z.ZodInt {
@@ -23,6 +23,15 @@ export function integer(min?: number, max?: number): z.ZodInt {
   }
   return min === undefined ? z.int() : z.int().min(min, `must be at least ${min}`);
 }
+
+/** A number of Go's float64; one that JSON writes as an integer beyond 2^53 is one too. */
+export const float = (): z.ZodType<number> =>
+  normalised(
+    z
+      .union([z.number(), z.bigint()])
+      .overwrite(Number)
+      .refine((value): value is number => Number.isFinite(Number(value)), 'must be a number'),
+  ) as z.ZodType<unknown> as z.ZodType<number>;
 
 /** Go's bool with omitempty: false unless set. */
 export const flag = (): z.ZodDefault<z.ZodBoolean> => z.boolean().default(false);
@@ -50,6 +59,13 @@ export function isMasked(text: string): boolean {
   const cidr = parseCidr(text);
   return address !== undefined && cidr !== undefined && formatIp(address.ip) === formatIp(cidr.ip);
 }
+
+/** A network without host bits, or an address. */
+export const maskedNetwork = (family?: Family): z.ZodString =>
+  textThat(
+    (text) => isMasked(text) && (family === undefined || parseCidr(text)?.ip.family === family),
+    `must be an IP${family === undefined ? '' : `v${family}`} address or a strictly masked CIDR`,
+  );
 
 /** One address as a network: `10.65.0.1/32`, or without its length. */
 export const singleAddressNetwork = (): z.ZodString =>
@@ -83,49 +99,47 @@ export const base64Key = (): z.ZodString =>
 
 /** A selector of at most `maxLength` characters. */
 export const selector = (maxLength = 65_536): z.ZodString =>
-  z.string().superRefine((text, context) => {
-    if (text.length > maxLength) context.addIssue(`must have at most ${maxLength} characters`);
-    else
-      try {
-        parseSelector(text);
-      } catch (error) {
-        context.addIssue(`must be a selector: ${messageOf(error).replace(/^selector: /, '')}`);
-      }
-  });
+  z
+    .string()
+    .superRefine((text, context) => {
+      if (text.length > maxLength) context.addIssue(`must have at most ${maxLength} characters`);
+      else
+        try {
+          parseSelector(text);
+        } catch (error) {
+          context.addIssue(`must be a selector: ${messageOf(error).replace(/^selector: /, '')}`);
+        }
+    })
+    .describe('must be a selector');
 
+const DURATION_RULE = 'must be a duration such as 30s, 1m30s or 500ms';
 /** A Go duration; written in Go's usual form (`90s` becomes `1m30s`). */
 export const duration = (): z.ZodString =>
   z
     .string()
-    .refine((text) => parseDuration(text) !== undefined, 'must be a duration such as 30s, 1m30s or 500ms')
-    .overwrite(usualDuration);
+    .refine((text) => parseDuration(text) !== undefined, DURATION_RULE)
+    .overwrite(usualDuration)
+    .describe(DURATION_RULE);
 
 export function usualDuration(text: string): string {
   const durationMs = parseDuration(text);
   return durationMs === undefined ? text : formatDuration(durationMs);
 }
 
-/** A transport protocol that has ports, by name or number. A number in quotes becomes a number. */
-export const portProtocol = (): z.ZodType<string | number> =>
+/** A number, or text; a number in quotes becomes a number. */
+export function unquoteNumber(value: string | number): string | number {
+  return typeof value === 'string' && /^[0-9]{1,10}$/.test(value) ? Number(value) : value;
+}
+
+const PORT_RANGE_RULE = 'must be a port or a range min:max';
+/** A number, or `min:max`; ports. */
+export const portRange = (): z.ZodType<string | number> =>
   normalised(
     z
       .union([z.string(), z.int()])
       .overwrite(unquoteNumber)
-      .refine(
-        (protocol) => ['TCP', 'UDP', 'SCTP', 6, 17, 132].includes(protocol),
-        'must be TCP, UDP or SCTP (6, 17, 132): only they have ports',
-      ),
-  );
-
-/** A number, or text; a number in quotes becomes a number. */
-function unquoteNumber(value: string | number): string | number {
-  return typeof value === 'string' && /^[0-9]{1,10}$/.test(value) ? Number(value) : value;
-}
-
-/** A number, or `min:max`; ports. */
-export const portRange = (): z.ZodType<string | number> =>
-  normalised(
-    z.union([z.string(), z.int()]).overwrite(unquoteNumber).refine(isPortRange, 'must be a port or a range min:max'),
+      .refine(isPortRange, PORT_RANGE_RULE)
+      .describe(PORT_RANGE_RULE),
   );
 
 function isPortRange(value: string | number): boolean {
@@ -140,22 +154,22 @@ export const dscp = (): z.ZodType<string | number> =>
     z
       .union([z.string(), z.int()])
       .overwrite(usualDscp)
-      .refine((value) => parseDscp(String(value)) !== undefined, DSCP_RULE),
+      .refine((value) => parseDscp(String(value)) !== undefined, DSCP_RULE)
+      .describe(DSCP_RULE),
   );
 
 /** The name of a port, or nothing. */
 export const endpointPortName = (): z.ZodString => textThat((text) => text === '' || isPortName(text), PORT_NAME_RULE);
 
+const AS_NUMBER_RULE = 'must be an AS number: 0 to 4294967295, or "high.low"';
 /** An AS number: an integer, or text that is decimal or `high.low`; read and written as an integer. */
 export const asNumber = (): z.ZodType<string | number> =>
   normalised(
     z
       .union([z.string(), z.int()])
       .overwrite((value) => (typeof value === 'number' ? value : (parseAsNumber(value) ?? value)))
-      .refine(
-        (value) => typeof value === 'number' && value >= 0 && value <= 4294967295,
-        'must be an AS number: 0 to 4294967295, or "high.low"',
-      ),
+      .refine((value) => typeof value === 'number' && value >= 0 && value <= 4294967295, AS_NUMBER_RULE)
+      .describe(AS_NUMBER_RULE),
   );
 
 function parseAsNumber(text: string): number | undefined {

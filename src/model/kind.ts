@@ -10,14 +10,8 @@ import {z} from 'zod';
 import {AgentError, messageOf} from '../lib/errors.ts';
 import {emptyObject, type JsonObject, type JsonValue, parseJson, printJson} from '../lib/exact-json.ts';
 import {parseKey, resourceKey, resourcePrefix} from './keys.ts';
-import {
-  annotationsTooLarge,
-  labelValue,
-  namespaceName,
-  qualifiedName,
-  subdomainName,
-  type TextRule,
-} from './name-rules.ts';
+import {labelViolations} from './label-checks.ts';
+import {annotationsTooLarge, namespaceName, qualifiedName, subdomainName, type TextRule} from './name-rules.ts';
 import {isPlainObject} from './plain-object.ts';
 import {printObject} from './printer.ts';
 import {type ReadMode, readObject} from './reader.ts';
@@ -314,10 +308,7 @@ function metadataViolations(metadata: Metadata, namespaced: boolean, nameRule: T
   test('metadata.name', name, nameRule(name));
   if (namespaced) test('metadata.namespace', namespace ?? '', namespaceName(namespace ?? ''));
   else if (namespace !== undefined) test('metadata.namespace', namespace, 'must be absent: the kind is not namespaced');
-  for (const [key, value] of Object.entries(labels)) {
-    test('metadata.labels', key, qualifiedName(key));
-    test(`metadata.labels[${key}]`, value, labelValue(value));
-  }
+  violations.push(...labelViolations(labels, 'metadata.labels'));
   for (const key of Object.keys(annotations)) test('metadata.annotations', key, qualifiedName(key.toLowerCase()));
   test('metadata.annotations', '', annotationsTooLarge(annotations));
   return violations;

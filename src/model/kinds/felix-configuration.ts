@@ -7,7 +7,6 @@
 import {z} from 'zod';
 import {parseCidr} from '../../lib/cidr.ts';
 import {parseDuration} from '../../lib/duration.ts';
-import {regularExpressionProblem} from '../felix-syntax.ts';
 import {
   cidrOrIp,
   dscp,
@@ -24,6 +23,7 @@ import {
 } from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 import {labelName} from '../name-rules.ts';
+import {regularExpression} from '../regular-expression.ts';
 import {stringMap} from '../resource.ts';
 import {kept} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
@@ -48,15 +48,6 @@ const plainDuration = () =>
       (text) => /^(?:[0-9]+(?:ms|s|m|h))*$/.test(text),
       'must be a duration without fractions, such as 90s or 250ms',
     )
-    .optional();
-
-const regularExpression = () =>
-  z
-    .string()
-    .superRefine((text, context) => {
-      const problem = regularExpressionProblem(text);
-      if (problem !== undefined) context.addIssue(problem);
-    })
     .optional();
 
 const interfaceFilter = () =>
@@ -164,7 +155,7 @@ const spec = () =>
     logSeverityFile: choice('Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal'),
     logSeverityScreen: choice('Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal'),
     logSeveritySys: choice('Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal'),
-    logDebugFilenameRegex: regularExpression(),
+    logDebugFilenameRegex: regularExpression().optional(),
     ipipEnabled: z.boolean().optional(),
     ipipMTU: integer().optional(),
     vxlanEnabled: z.boolean().optional(),
@@ -233,7 +224,7 @@ const spec = () =>
     genericXDPEnabled: z.boolean().optional(),
     nftablesMode: choice('Disabled', 'Enabled', 'Auto'),
     nftablesFlowTableOffload: choice('All', 'Disabled'),
-    nftablesFlowTableDataIfacePattern: regularExpression(),
+    nftablesFlowTableDataIfacePattern: regularExpression().optional(),
     nftablesRefreshInterval: anyDuration(),
     nftablesFilterAllowAction: choice('Accept', 'Return'),
     nftablesMangleAllowAction: choice('Accept', 'Return'),
@@ -250,8 +241,8 @@ const spec = () =>
     bpfIPFragTimeout: plainDuration(),
     bpfLogFilters: kept(stringMap().optional()),
     bpfCTLBLogFilter: z.string().optional(),
-    bpfDataIfacePattern: regularExpression(),
-    bpfL3IfacePattern: regularExpression(),
+    bpfDataIfacePattern: regularExpression().optional(),
+    bpfL3IfacePattern: regularExpression().optional(),
     bpfConnectTimeLoadBalancingEnabled: z.boolean().optional(),
     bpfConnectTimeLoadBalancing: choice('TCP', 'Enabled', 'Disabled'),
     bpfHostNetworkedNATWithoutCTLB: choice('Enabled', 'Disabled'),
@@ -277,7 +268,7 @@ const spec = () =>
     bpfEnforceRPF: anyCase('Disabled', 'Strict', 'Loose'),
     bpfPolicyDebugEnabled: z.boolean().optional(),
     bpfForceTrackPacketsFromIfaces: kept(z.array(interfaceFilter()).optional()),
-    bpfDisableGROForIfaces: regularExpression(),
+    bpfDisableGROForIfaces: regularExpression().optional(),
     bpfExcludeCIDRsFromNAT: kept(z.array(cidrOrIp()).optional()),
     bpfExportBufferSizeMB: integer().optional(),
     istioAmbientMode: choice('Enabled', 'Disabled'),
@@ -315,7 +306,7 @@ const spec = () =>
     awsSrcDstCheck: choice('DoNothing', 'Enable', 'Disable'),
     serviceLoopPrevention: choice('Drop', 'Reject', 'Disabled'),
     workloadSourceSpoofing: choice('Disabled', 'Any'),
-    mtuIfacePattern: regularExpression(),
+    mtuIfacePattern: regularExpression().optional(),
     floatingIPs: choice('Enabled', 'Disabled'),
     localSubnetL2Reachability: choice('Disabled', 'PodsAndLoadBalancers'),
     localSubnetL2ReachabilityRefreshInterval: anyDuration(),

@@ -6,7 +6,7 @@ import {type Cidr, cidrContains, cidrsOverlap, formatCidr, parseCidr} from '../.
 import {flag, integer, isMasked, selector} from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 import {anyJson} from '../resource.ts';
-import {parseSelector} from '../selector/parser.ts';
+import {usesGlobal} from '../selector/global.ts';
 import {type Violation, violation} from '../violation.ts';
 
 const encapsulationMode = () => z.enum(['Never', 'Always', 'CrossSubnet']).default('Never');
@@ -103,7 +103,7 @@ function modeViolations(pool: IPPoolSpec, cidr: Cidr): Violation[] {
 function selectorViolations(pool: IPPoolSpec): Violation[] {
   const violations: Violation[] = [];
   for (const field of ['nodeSelector', 'namespaceSelector'] as const) {
-    if (pool[field] !== '' && parseSelector(pool[field]).canonical.includes('global()'))
+    if (usesGlobal(pool[field]))
       violations.push(violation(`spec.${field}`, pool[field], 'must not use global(): use all() instead'));
   }
   if (pool.namespaceSelector !== '' && pool.allowedUses.includes('Tunnel'))

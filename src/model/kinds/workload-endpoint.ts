@@ -17,20 +17,18 @@ import {
   isMasked,
   macAddress,
   nameReference,
-  portProtocol,
   singleAddressNetwork,
 } from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
+import {NAMESPACE_LABEL, ORCHESTRATOR_LABEL} from '../labels.ts';
 import {workloadEndpointName} from '../names.ts';
+import {portProtocol} from '../protocol.ts';
 import {kept} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
-export const NAMESPACE_LABEL = 'projectcalico.org/namespace';
-export const ORCHESTRATOR_LABEL = 'projectcalico.org/orchestrator';
-
 const port = () =>
   z.object({
-    name: endpointPortName(),
+    name: kept(endpointPortName().default('')),
     protocol: portProtocol(),
     port: integer(1, 65535),
     /** 0: none. This and hostIP are always stored. */
