@@ -1,21 +1,18 @@
 /**
  * Profile: rules and labels that workload endpoints inherit by naming it. The CNI side writes one per network without
  * Kubernetes; with Kubernetes they are derived from namespaces and service accounts.
- *
- * Rules are kept as they are: `source` and `destination` are always stored, the rest is nobody's business here yet.
  */
 import {z} from 'zod';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
-import {labelValue, qualifiedName} from '../name-rules.ts';
-import {anyJson, stringMap} from '../resource.ts';
-import {type Violation, violation} from '../violation.ts';
-
-const rules = () => z.array(anyJson());
+import {labelViolations} from '../label-checks.ts';
+import {policyRule} from '../policy-rule.ts';
+import {profileRuleViolations} from '../policy-spec.ts';
+import {stringMap} from '../resource.ts';
 
 const spec = () =>
   z.object({
-    ingress: rules().optional(),
-    egress: rules().optional(),
+    ingress: z.array(policyRule()).default([]),
+    egress: z.array(policyRule()).default([]),
     labelsToApply: stringMap().default({}),
   });
 
@@ -27,16 +24,10 @@ export const Profile = defineKind({
   plural: 'profiles',
   aliases: ['pro', 'pros'],
   spec,
-  rules: ({spec: {labelsToApply}}) => {
-    const violations: Violation[] = [];
-    for (const [key, value] of Object.entries(labelsToApply)) {
-      const broken = qualifiedName(key);
-      if (broken !== undefined) violations.push(violation('spec.labelsToApply', key, broken));
-      const brokenValue = labelValue(value);
-      if (brokenValue !== undefined) violations.push(violation(`spec.labelsToApply[${key}]`, value, brokenValue));
-    }
-    return violations;
-  },
+  rules: ({spec: profile}) => [
+    ...profileRuleViolations(profile),
+    ...labelViolations(profile.labelsToApply, 'spec.labelsToApply'),
+  ],
 });
 
 /** Allows everything in both directions; always there, never stored. */
