@@ -22,6 +22,11 @@ function plainCopy(value: unknown): unknown {
 
 const storedPool = (spec: string, metadata = '"name":"p"'): string =>
   `{"kind":"IPPool","apiVersion":"projectcalico.org/v3","metadata":{${metadata}},"spec":${spec}}`;
+/** The kinds that calicoctl v3.32.1 writes. */
+const CALICOCTL_KINDS = KINDS.map(({kind}) => kind).filter(
+  (kind) => !['BlockAffinity', 'CalicoNodeStatus', 'IPAMConfiguration', 'LiveMigration'].includes(kind),
+);
+
 const POOL_KEY = IPPool.key({name: 'p'});
 
 void t.test('every captured resource is written back byte for byte', async (t) => {
@@ -40,7 +45,8 @@ void t.test('every captured resource is written back byte for byte', async (t) =
     const {name, namespace} = resource.metadata;
     t.equal(kind.key({name, namespace}), key);
   }
-  t.same([...seen].sort(), KINDS.map(({kind}) => kind).sort());
+  const captured = KINDS.map(({kind}) => kind).filter((kind) => kind !== 'LiveMigration');
+  t.same([...seen].sort(), captured.sort());
 });
 
 interface Written {
@@ -53,22 +59,36 @@ interface Written {
 /** What the store adds; it is not the model's. */
 const withoutStamps = (text: string): string => text.replaceAll(/,"(?:uid|creationTimestamp)":"[^"]*"/g, '');
 
-/** Deliberately different: calicoctl refuses the operation, not the document; rules of profiles are not judged yet. */
-const ACCEPTED_HERE = new Set(['clusterinfo.yaml', 'inv-prof-rule.yaml']);
+/**
+ * `calicoctl validate` was the only command captured for these, and it accepts what `apply` refuses: it does not look at
+ * the schema of the kind, nor at what the client checks before it writes.
+ */
+const REFUSED_BY_APPLY: ReadonlySet<string> = new Set([
+  'inv-fc-decimal.yaml',
+  'inv-fc-float.yaml',
+  'inv-fc-ratel.yaml',
+  'inv-kcc-tmpl.yaml',
+  'inv-pool-bs19.yaml',
+]);
+
+const text = readFileSync(new URL('../../fixtures/model/written.jsonl', import.meta.url), 'utf8');
+const written = text
+  .trimEnd()
+  .split('\n')
+  .map((line) => JSON.parse(line) as Written);
 
 void t.test('documents are accepted, refused and stored as by calicoctl v3.32.1', async (t) => {
-  const text = readFileSync(new URL('../../fixtures/model/written.jsonl', import.meta.url), 'utf8');
-  for (const line of text.trimEnd().split('\n')) {
-    const {file, document, accepted, stored} = JSON.parse(line) as Written;
+  t.same([...new Set(written.map(({document: {kind}}) => kind))].sort(), CALICOCTL_KINDS);
+  for (const {file, document, accepted, stored} of written) {
     const kind = requireKind(document.kind);
     // calicoctl fills in the namespace.
     const input = kind.namespaced ? {...document, metadata: {namespace: 'default', ...document.metadata}} : document;
-    if (!accepted && !ACCEPTED_HERE.has(file)) {
-      t.throws(() => kind.create(input), {code: 'E_INVALID_RESOURCE'}, file);
+    if (!accepted || REFUSED_BY_APPLY.has(file)) {
+      t.throws(() => kind.create(input), {code: 'E_INVALID_RESOURCE', message: /: must |: is /}, file);
       continue;
     }
-    const resource = kind.create(input);
-    if (stored !== undefined) t.equal(kind.encode(resource), withoutStamps(stored), file);
+    t.doesNotThrow(() => kind.create(input), file);
+    if (stored !== undefined) t.equal(kind.encode(kind.create(input)), withoutStamps(stored), file);
   }
 });
 
@@ -264,16 +284,19 @@ void t.test('AS numbers and durations become what Calico writes', async (t) => {
   );
 });
 
-void t.test('rules of a profile are kept as they are', async (t) => {
-  const rules = [{action: 'Allow', source: {}, destination: {}, later: 9007199254740993n}];
-  const profile = Profile.create({metadata: {name: 'kns.x'}, spec: {ingress: rules, labelsToApply: {'pcns.a': 'b'}}});
-  t.match(
-    Profile.encode(profile),
-    '"ingress":[{"action":"Allow","source":{},"destination":{},"later":9007199254740993}]',
-  );
+void t.test('rules of a profile: what a newer Calico added survives, what a person misspelt is refused', async (t) => {
+  const text =
+    '{"kind":"Profile","apiVersion":"projectcalico.org/v3","metadata":{"name":"kns.x"},"spec":{"ingress":[{"action":"Allow","source":{"later":[1]},"destination":{},"later":9007199254740993}]}}';
+  const key = Profile.key({name: 'kns.x'});
+  const profile = Profile.decode(text, key);
+  t.equal(Profile.encode(profile), text);
+  t.equal(Profile.encode(Profile.complete({...profile, spec: {...profile.spec}})), text);
+  t.throws(() => Profile.create({metadata: {name: 'x'}, spec: {ingress: [{action: 'Allow', ports: [1]}]}}), {
+    message: /spec\.ingress\[0\]\.ports = a list of 1: is not a field of this kind/,
+  });
   const cyclic: Record<string, unknown> = {};
   cyclic.self = cyclic;
-  t.throws(() => Profile.create({metadata: {name: 'x'}, spec: {ingress: [cyclic]}}), {
+  t.throws(() => Profile.create({metadata: {name: 'x', ownerReferences: [cyclic]}}), {
     message: /nested more than 64 deep/,
   });
 });
