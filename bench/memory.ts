@@ -8,12 +8,14 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {endProcess, labPath} from '../test/lab/run-program.ts';
 import type {BenchOptions} from './measure/bench.ts';
 import {count, type Report, type Row} from './measure/row.ts';
-import {makeLab, ourPlugin, startAgent, waitForMetric, waitForRoutes} from './support/agent.ts';
+import {type AgentOptions, makeLab, ourPlugin, startAgent, waitForMetric, waitForRoutes} from './support/agent.ts';
+import {compileAgent} from './support/compiled-agent.ts';
 import {PodSet} from './support/plugin-calls.ts';
 import {probeEnvironment, residentMegabytes, takeGaps} from './support/process-facts.ts';
 import {remoteBlocks, remoteEndpoints, remoteNodes, writeContent} from './support/remote-content.ts';
 
 const PODS = 100;
+const PODS_AT_ONCE = 10;
 const NODES = 100;
 const FEW_BLOCKS = 1000;
 const MANY = 10_000;
@@ -35,55 +37,66 @@ export async function benchMemory({progress}: BenchOptions): Promise<Report> {
     const row = count(what, 'MB', [residentMegabytes(pid)], {number: 13, limit: MOST_MEGABYTES});
     rows.push({...row, floor: count('', '', [idle.megabytes()]).ours});
   };
+  const weigh = async (what: string, options: AgentOptions) => {
+    await using agent = await startAgent(node, options);
+    await sleep(SETTLE_MS);
+    memory(what, agent.pid);
+  };
   const held = async (what: string, pid: number, bring: () => Promise<void>) => {
     await Promise.all([takeGaps(pid, probeFile), idle.takeGaps()]);
     await bring();
     rows.push(heldRow(what, [await takeGaps(pid, probeFile)], [await idle.takeGaps()]));
   };
 
-  progress('idle agent');
-  let pid = await startAgent(node, probeEnvironment(probeFile));
-  await sleep(SETTLE_MS);
-  memory('idle agent', pid);
+  // The probe would weigh on the memory: no process is asked for both.
+  const command = [process.execPath, '--disable-warning=ExperimentalWarning', await compileAgent()];
+  const probed = {command, environment: probeEnvironment(probeFile)};
 
-  progress(`${PODS} pods, ${FEW_BLOCKS} blocks of other nodes`);
-  await writeContent(storeFolder, [...remoteNodes(NODES), ...remoteBlocks(0, FEW_BLOCKS, NODES)]);
-  const pods = await PodSet.create(node, 'pod', PODS);
-  await pods.call(ourPlugin, 'ADD', PODS, 8);
-  await waitForRoutes(node, PODS + FEW_BLOCKS);
-  await sleep(SETTLE_MS);
-  memory(`agent with ${PODS} pods, ${FEW_BLOCKS} remote blocks`, pid);
-
-  progress(`${MANY} endpoints and ${MANY} blocks arrive`);
-  await held(`${MANY} remote endpoints arrive`, pid, async () => {
-    await writeContent(storeFolder, remoteEndpoints(0, MANY, NODES));
-    await waitForMetric(node, 'felix_cluster_num_workload_endpoints', MANY);
+  progress('idle agent, from sources and compiled');
+  await weigh('idle agent, run from its sources', {});
+  {
+    await using agent = await startAgent(node, {command});
     await sleep(SETTLE_MS);
-  });
-  await held(`${MANY - FEW_BLOCKS} more remote blocks arrive`, pid, async () => {
-    await writeContent(storeFolder, remoteBlocks(FEW_BLOCKS, MANY, NODES));
-    await waitForRoutes(node, PODS + MANY);
+    memory('idle agent, compiled', agent.pid);
+    progress(`${PODS} pods, ${FEW_BLOCKS} blocks of other nodes`);
+    await writeContent(storeFolder, [...remoteNodes(NODES), ...remoteBlocks(0, FEW_BLOCKS, NODES)]);
+    const pods = await PodSet.create(node, 'pod', PODS);
+    await pods.call(ourPlugin, 'ADD', PODS, PODS_AT_ONCE);
+    await waitForRoutes(node, PODS + FEW_BLOCKS);
     await sleep(SETTLE_MS);
-  });
-  memory(`agent with ${PODS} pods, ${MANY} remote endpoints, ${MANY} remote blocks`, pid);
-
+    memory(`with ${PODS} pods, ${FEW_BLOCKS} remote blocks`, agent.pid);
+  }
+  await weigh('started with that content', {command});
+  {
+    progress(`${MANY} endpoints and ${MANY} blocks arrive`);
+    await using agent = await startAgent(node, probed);
+    await held(`${MANY} remote endpoints arrive`, agent.pid, async () => {
+      await writeContent(storeFolder, remoteEndpoints(0, MANY, NODES));
+      await waitForMetric(node, 'felix_cluster_num_workload_endpoints', MANY);
+      await sleep(SETTLE_MS);
+    });
+    await held(`${MANY - FEW_BLOCKS} more remote blocks arrive`, agent.pid, async () => {
+      await writeContent(storeFolder, remoteBlocks(FEW_BLOCKS, MANY, NODES));
+      await waitForRoutes(node, PODS + MANY);
+      await sleep(SETTLE_MS);
+    });
+  }
   progress(`${STARTS} starts with all of that`);
-  const starts: (readonly {wallMs: number; cpuMs: number}[])[] = [];
-  const idleMeanwhile: typeof starts = [];
+  const starts: Gaps[] = [];
+  const idleMeanwhile: Gaps[] = [];
   for (let start = 0; start < STARTS; start++) {
-    await node.stopAgent();
     await idle.takeGaps();
-    pid = await startAgent(node, probeEnvironment(probeFile));
+    await using agent = await startAgent(node, probed);
     await sleep(SETTLE_MS);
-    starts.push(await takeGaps(pid, probeFile));
+    starts.push(await takeGaps(agent.pid, probeFile));
     idleMeanwhile.push(await idle.takeGaps());
   }
+  await weigh(`started with ${PODS} pods, ${MANY} remote endpoints, ${MANY} remote blocks`, {command});
   rows.push(heldRow('start with that content', starts, idleMeanwhile));
-  memory('agent started with that content', pid);
   return {
     name: 'memory',
     notes: [
-      'memory: resident, an empty Node process in the column floor; goal 13 is for content with 1,000 policies on top',
+      'memory: resident, compiled as in an image; an empty Node process in the column floor; goal 13 is meant with 1,000 policies on top',
       'event loop: the longest time it was held (processor time of the main thread within it), an idle loop in the column floor',
     ],
     rows: [...rows.filter(({unit}) => unit === 'MB'), ...rows.filter(({unit}) => unit !== 'MB')],
@@ -92,22 +105,17 @@ export async function benchMemory({progress}: BenchOptions): Promise<Report> {
 
 type Gaps = readonly {readonly wallMs: number; readonly cpuMs: number}[];
 
-/** The longest gap of each run. */
+/**
+ * The longest gap of each run. Met when neither the time that an idle loop was not held as well, nor the processor time
+ * of any gap is above the limit.
+ */
 function heldRow(what: string, runs: readonly Gaps[], idle: readonly Gaps[]): Row {
-  const longest = runs.map(([gap]) => gap?.wallMs ?? 0);
+  const longest = (gaps: Gaps): number => gaps[0]?.wallMs ?? 0;
+  const idleMs = count('', 'ms', idle.map(longest)).ours;
   const cpuMs = Math.max(...runs.flatMap((gaps) => gaps.map((gap) => gap.cpuMs)));
-  const row = count(`loop held: ${what} (${cpuMs.toFixed(0)} ms of CPU)`, 'ms', longest, {
-    number: 14,
-    limit: MOST_HELD_MS,
-  });
-  return {
-    ...row,
-    floor: count(
-      '',
-      '',
-      idle.map(([gap]) => gap?.wallMs ?? 0),
-    ).ours,
-  };
+  const row = count(`loop held: ${what} (${cpuMs.toFixed(0)} ms of CPU)`, 'ms', runs.map(longest));
+  const isMet = row.ours.max <= MOST_HELD_MS + idleMs.max && cpuMs <= MOST_HELD_MS;
+  return {...row, floor: idleMs, goal: {number: 14, text: `<= ${MOST_HELD_MS} + idle loop`, isMet}};
 }
 
 /** Two processes that do nothing: one as it is, one with the probe. */

@@ -20,13 +20,13 @@ export async function benchRestart({progress}: BenchOptions): Promise<Report> {
   await using made = await makeLab();
   const node = await made.lab.addNode({name: 'node1', subnet: 1, host: 11});
   progress(`${PODS} pods, ${BLOCKS} blocks of other nodes`);
-  await startAgent(node);
+  const agent = await startAgent(node);
   await writeContent(node.facts.storeFolder, [...remoteNodes(NODES), ...remoteBlocks(0, BLOCKS, NODES)]);
   const pods = await PodSet.create(node, 'pod', PODS);
   await pods.call(ourPlugin, 'ADD', PODS, 8);
   await waitForRoutes(node, PODS + BLOCKS);
   await sleep(SETTLE_MS);
-  await node.stopAgent();
+  await agent.stop();
 
   progress('restart with nothing to change');
   const quiet = await traceStart(node, () => sleep(SETTLE_MS));

@@ -10,6 +10,7 @@ import {join} from 'node:path';
 import {type RouteEntry, type RouteKey, routeKey} from '../src/felix/dataplane/entries.ts';
 import {RouteDriver} from '../src/felix/drivers/routes/route-driver.ts';
 import type {Ownership} from '../src/felix/drivers/shared/ownership.ts';
+import {systemClock} from '../src/lib/clock.ts';
 import type {Changes} from '../src/lib/driver.ts';
 import type {RouteSpec} from '../src/netlink/route.ts';
 import {RouteSocket} from '../src/netlink/route-socket.ts';
@@ -118,7 +119,7 @@ class RouteContest {
       removesExternalRoutes: () => false,
       holdsBack: () => false,
     };
-    this.#driver = new RouteDriver({family: 4}, {socket, ownership});
+    this.#driver = new RouteDriver({family: 4}, {clock: systemClock, socket, ownership});
     this.#specs = destinations.map((dst) => ({dst, gateway: GATEWAY, oif: index, onlink: true, protocol: PROTOCOL}));
     this.#changes = {writes: new Map(destinations.map((dst) => entryOf(dst))), removals: new Map()};
   }

@@ -1,15 +1,19 @@
 /** A lab with agents, and waiting for what they have taken in. */
+import {type ChildProcess, spawn} from 'node:child_process';
+import {closeSync, openSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Lab} from '../../test/lab/lab.ts';
 import type {LabNode} from '../../test/lab/lab-node.ts';
 import {networkConfig} from '../../test/lab/lab-pod.ts';
 import {programs} from '../../test/lab/programs.ts';
+import {endProcess, labPath} from '../../test/lab/run-program.ts';
 import type {Plugin} from './plugin-calls.ts';
 import {POOL} from './remote-content.ts';
 
 export const ourPlugin: Plugin = {path: programs.cni, config: networkConfig()};
 
 const LIMIT_MS = 120_000;
+const STOP_LIMIT_MS = 10_000;
 
 /** Settings of every agent that is measured. */
 const AGENT_SETTINGS: Readonly<Record<string, string>> = {
@@ -27,17 +31,45 @@ export async function makeLab(): Promise<DisposableLab> {
   return {lab, [Symbol.asyncDispose]: () => lab.close()};
 }
 
-/** Starts the agent and waits until it is ready; returns its process id. */
-export async function startAgent(node: LabNode, extra: Readonly<Record<string, string>> = {}): Promise<number> {
-  const agent = node.startAgent({...AGENT_SETTINGS, ...extra});
-  await node.waitUntilReady(LIMIT_MS);
-  if (agent.pid === undefined) throw new Error('the agent did not start');
-  return agent.pid;
+export interface RunningAgent extends AsyncDisposable {
+  readonly pid: number;
+  /** Idempotent. */
+  stop(): Promise<void>;
 }
 
-/** Environment of an agent that is started by other means than `startAgent`. */
-export const agentEnvironment = (node: LabNode): Readonly<Record<string, string>> =>
-  node.agentEnvironment(AGENT_SETTINGS);
+export interface AgentOptions {
+  /** Command line; bin/calico-node when absent. */
+  readonly command?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Starts an agent in the node and waits until it is ready. */
+export async function startAgent(node: LabNode, {command, environment = {}}: AgentOptions = {}): Promise<RunningAgent> {
+  const child = spawnAgent(node, command ?? [programs.calicoNode], environment);
+  const stop = () => endProcess(child, STOP_LIMIT_MS);
+  try {
+    await node.waitUntilReady(LIMIT_MS);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  if (child.pid === undefined) throw new Error('the agent did not start');
+  return {pid: child.pid, stop, [Symbol.asyncDispose]: stop};
+}
+
+/** Runs a command in the node with the environment of an agent; its output is appended to the log of the node's agent. */
+export function spawnAgent(
+  node: LabNode,
+  command: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): ChildProcess {
+  const [program = '', ...args] = [...node.enter, ...command];
+  const log = openSync(node.agentLogFile, 'a');
+  const env = {PATH: labPath, ...node.agentEnvironment({...AGENT_SETTINGS, ...environment})};
+  const child = spawn(program, args, {stdio: ['ignore', log, log], env});
+  closeSync(log);
+  return child;
+}
 
 /** Waits until the agent wants so many routes and the kernel has them. */
 export async function waitForRoutes(node: LabNode, least: number): Promise<void> {

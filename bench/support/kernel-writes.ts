@@ -1,11 +1,9 @@
 /** An agent started under strace, and what it asked of the kernel that changes something. */
-import {spawn} from 'node:child_process';
 import {readFileSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import type {LabNode} from '../../test/lab/lab-node.ts';
 import {programs} from '../../test/lab/programs.ts';
-import {labPath} from '../../test/lab/run-program.ts';
-import {agentEnvironment} from './agent.ts';
+import {spawnAgent} from './agent.ts';
 
 export interface KernelWrites {
   /** Netlink messages that create, change or delete, by type: `RTM_NEWROUTE`. */
@@ -23,9 +21,8 @@ export async function traceStart(node: LabNode, settle: () => Promise<unknown>):
   const log = join(node.facts.folder, 'trace');
   rmSync(log, {force: true});
   const strace = ['strace', '-f', '-qq', '-s', '4096', '-e', 'trace=sendto,sendmsg,openat,open', '-o', log];
-  const [program = '', ...args] = [...node.enter, ...strace, programs.calicoNode];
   // strace would rather end than hand a signal on: the agent itself is told to stop.
-  const tracer = spawn(program, args, {stdio: 'ignore', env: {PATH: labPath, ...agentEnvironment(node)}});
+  const tracer = spawnAgent(node, [...strace, programs.calicoNode]);
   const ended = new Promise<void>((resolve) => tracer.once('exit', () => resolve()));
   try {
     await node.waitUntilReady(READY_LIMIT_MS);

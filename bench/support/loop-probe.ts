@@ -2,6 +2,9 @@
  * Loaded into a process (`NODE_OPTIONS=--import=...`) to see how long its event loop is held. On SIGUSR2 it writes what
  * it saw since the last time to the file named by BENCH_LOOP_PROBE, and starts anew.
  *
+ * While the program itself is being loaded nothing can arrive yet: what was seen before the first worker thread was
+ * started (a process without one: nothing) is forgotten.
+ *
  * A machine with other work to do holds a loop as well: each gap comes with the processor time that the main thread had
  * in it. A gap with little of it was somebody else's, or a wait in the kernel.
  */
@@ -33,6 +36,14 @@ if (file !== undefined) {
       gaps = [...gaps, {wallMs, cpuMs}].toSorted((a, b) => b.wallMs - a.wallMs).slice(0, KEPT);
     }
   }, TICK_MS).unref();
+  let isLoaded = false;
+  process.on('worker', () => {
+    if (isLoaded) return;
+    isLoaded = true;
+    gaps = [];
+    lastMs = performance.now();
+    lastCpu = process.threadCpuUsage();
+  });
   process.on('SIGUSR2', () => {
     writeFileSync(`${file}.new`, JSON.stringify(gaps));
     renameSync(`${file}.new`, file);
