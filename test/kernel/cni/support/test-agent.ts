@@ -27,7 +27,7 @@ import {BLOCKS_PREFIX, IPAM_CONFIG_KEY, RESOURCES_PREFIX} from '../../../../src/
 import {ClusterInformation} from '../../../../src/model/kinds/cluster-information.ts';
 import {IPPool} from '../../../../src/model/kinds/ip-pool.ts';
 import {Node} from '../../../../src/model/kinds/node.ts';
-import {addon} from '../../../../src/native/addon.ts';
+import {type Addon, addon} from '../../../../src/native/addon.ts';
 import {createNamespace, type TestNamespace} from '../../netlink/support/test-namespace.ts';
 
 export interface TestAgentOptions {
@@ -36,6 +36,8 @@ export interface TestAgentOptions {
   readonly storeFolder?: string;
   /** Wraps the store that all parts see. */
   readonly wrapStore?: (store: Store) => Store;
+  /** Wraps the addon that the CNI server sees. */
+  readonly wrapAddon?: (addon: Addon) => Addon;
   readonly rules?: RulesStep;
   readonly readiness?: () => Readiness;
   readonly logLevel?: LogLevel;
@@ -84,6 +86,19 @@ export function runPlugin(options: CniCallOptions): Promise<CniAnswer> {
     );
   });
 }
+
+/** As it would stand in the runtime's folder. */
+export const networkConfig = (socketPath: string, changes: Readonly<Record<string, unknown>> = {}): string =>
+  JSON.stringify({
+    cniVersion: '1.0.0',
+    name: 'k8s-pod-network',
+    type: 'calico',
+    agent_socket: socketPath,
+    mtu: 1400,
+    ipam: {type: 'calico-ipam'},
+    policy: {},
+    ...changes,
+  });
 
 /** Makes the node's resources, as its start-up does. */
 export async function prepareCluster(resources: Resources, nodeName: string): Promise<void> {
@@ -181,7 +196,7 @@ export class TestAgent {
         nodeAllocator: this.#nodeAllocator,
         felix: this.felix,
         readiness: options.readiness ?? (() => ({state: 'ready'})),
-        addon: addon(),
+        addon: options.wrapAddon?.(addon()) ?? addon(),
         clock,
         log,
         registry: this.registry,
@@ -235,16 +250,7 @@ export class TestAgent {
   }
 
   config(changes: Readonly<Record<string, unknown>> = {}): string {
-    return JSON.stringify({
-      cniVersion: '1.0.0',
-      name: 'k8s-pod-network',
-      type: 'calico',
-      agent_socket: this.socketPath,
-      mtu: 1400,
-      ipam: {type: 'calico-ipam'},
-      policy: {},
-      ...changes,
-    });
+    return networkConfig(this.socketPath, changes);
   }
 
   /** One call for `pod`; what `options` says replaces the usual. */
@@ -256,11 +262,8 @@ export class TestAgent {
     return runPlugin({
       ...options,
       env: {
+        ...pod.environment(),
         CNI_COMMAND: verb,
-        CNI_CONTAINERID: pod.containerId,
-        CNI_NETNS: pod.path,
-        CNI_IFNAME: 'eth0',
-        CNI_PATH: '/usr/lib/cni',
         ...options.env,
       },
       stdin: options.stdin ?? this.config(options.config),
@@ -344,6 +347,11 @@ export class Pod {
 
   get path(): string {
     return `/run/netns/${this.namespace.name}`;
+  }
+
+  /** What a runtime sets for it. */
+  environment(): Record<string, string> {
+    return {CNI_CONTAINERID: this.containerId, CNI_NETNS: this.path, CNI_IFNAME: 'eth0', CNI_PATH: '/usr/lib/cni'};
   }
 
   /** `address/length` of its links except lo, without link-local ones. */
