@@ -20,14 +20,13 @@ export interface Run {
   readonly exit: number;
 }
 
-/** Pauses of a command pass at once. */
-const hastyClock: Clock = {...systemClock, schedule: (_, task) => systemClock.schedule(0, task)};
-
 const MOST_OPERATIONS = 4000;
 
 export class CalicoctlRig {
   readonly #folder: string;
   readonly #store: Store;
+  /** What commands did, in order: `update KEY`, `pause 500`. */
+  readonly steps: string[] = [];
 
   private constructor(folder: string, store: Store) {
     this.#folder = folder;
@@ -67,7 +66,7 @@ export class CalicoctlRig {
     const io: Io = {
       environment: options.environment ?? {DATASTORE_TYPE: 'embedded', CALICO_STORE: join(this.#folder, 'store')},
       folder: this.#folder,
-      clock: hastyClock,
+      clock: this.#hastyClock(),
       log: silentLogger,
       signal: new AbortController().signal,
       readStdin: async () => options.stdin ?? new Uint8Array(),
@@ -92,9 +91,23 @@ export class CalicoctlRig {
       capabilities: store.capabilities,
       get: (...args) => store.get(...args),
       list: (...args) => store.list(...args),
-      commit: (...args) => store.commit(...args),
+      commit: (operations, options) => {
+        this.steps.push(...operations.map(({kind, key}) => `${kind} ${key}`));
+        return store.commit(operations, options);
+      },
       watch: (...args) => store.watch(...args),
       close: async () => {},
+    };
+  }
+
+  /** Pauses of a command pass at once, but are written down. */
+  #hastyClock(): Clock {
+    return {
+      ...systemClock,
+      schedule: (delayMs, task) => {
+        this.steps.push(`pause ${delayMs}`);
+        return systemClock.schedule(0, task);
+      },
     };
   }
 

@@ -1,5 +1,5 @@
 /** What the captured command lines do not show: settings, files, limits of input, hostile text, scale. */
-import {mkdirSync, writeFileSync} from 'node:fs';
+import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import t from 'tap';
 import {CalicoctlRig} from '../../helpers/calicoctl-rig.ts';
@@ -224,6 +224,67 @@ void t.test('a pool is refused where blocks of another size lie', async (t) => {
   t.equal(exit, 1);
   t.match(stderr, /IPPool\(p\) overlaps the block 10\.0\.1\.0\/28, which has another size/);
   t.match(await rig.run(['create', '-f', file('q.yaml', pool('q', '10.1.0.0/16'))]), {exit: 0});
+});
+
+void t.test('a pool is disabled before its blocks are taken, and goes last', async (t) => {
+  const lines = readFileSync(
+    new URL('../../fixtures/calicoctl/stores/12-small-pool-full.jsonl', import.meta.url),
+    'utf8',
+  );
+  const pairs = lines
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as {key: string; value: string});
+  await rig.load(new Map(pairs.map(({key, value}) => [key, value])));
+  rig.steps.length = 0;
+  t.match(await rig.run(['delete', 'ippool', 'small']), {exit: 0});
+  const small = '/calico/resources/v3/projectcalico.org/ippools/small';
+  const steps = rig.steps.filter((step) => !step.startsWith('check'));
+  t.same(steps.slice(0, 2), [`update ${small}`, 'pause 500']);
+  t.equal(steps.at(-1), `delete ${small}`);
+  t.ok(steps.slice(2, -1).some((step) => step === 'update /calico/ipam/v2/assignment/ipv4/block/10.245.0.0-29'));
+  t.ok(steps.slice(2, -1).some((step) => /^delete .*host\/node1\/ipv4\/block\/10\.245\.0\.0-29$/.test(step)));
+});
+
+void t.test('a resourceVersion in the document is a condition', async (t) => {
+  await rig.run(['apply', '-f', file('p.yaml', pool('p', '10.0.0.0/16'))]);
+  const document = (await rig.run(['get', 'ippool', 'p', '-o', 'yaml'])).stdout;
+  const stale = file('stale.yaml', document.replace(/resourceVersion: "\d+"/, 'resourceVersion: "1000000"'));
+  t.same(await rig.run(['apply', '-f', stale]), {
+    exit: 1,
+    stdout: '',
+    stderr: "failed to apply 'IPPool' resource: [update conflict: IPPool(p)]\n",
+  });
+  t.match(await rig.run(['apply', '-f', file('fresh.yaml', document)]), {exit: 0});
+  t.match(await rig.run(['create', '-f', file('fresh.yaml', document)]), {
+    exit: 1,
+    stderr: /\(field must not be set for a Create request\)\]\n$/,
+  });
+});
+
+void t.test('a namespace that does not fit is said of each resource', async (t) => {
+  const endpoint = `apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {}
+spec: {node: node1, orchestrator: k8s, pod: p, endpoint: eth0, interfaceName: cali1}
+`;
+  const mixed = file('mixed.yaml', [pool('a', '10.0.0.0/16'), endpoint, pool('b', '10.1.0.0/16')].join('---\n'));
+  t.same(await rig.run(['apply', '-f', mixed, '-n', 'prod']), {
+    exit: 1,
+    stdout: '',
+    stderr: 'hit error(s): [IPPool is not namespaced IPPool is not namespaced]\n',
+  });
+  t.same(
+    [...(await rig.content()).keys()],
+    ['/calico/resources/v3/projectcalico.org/workloadendpoints/prod/node1-k8s-p-eth0'],
+  );
+  t.same(await rig.run(['get', 'wep', '-n', 'prod']), {
+    exit: 0,
+    stdout:
+      'NAMESPACE   WORKLOAD   NODE    NETWORKS   INTERFACE   \nprod        p          node1              cali1       \n\n',
+    stderr: '',
+  });
+  t.match(await rig.run(['delete', '-f', mixed]), {exit: 1, stderr: /^Failed to delete resource: .*\n[\s\S]*\n\n$/});
 });
 
 void t.test('a thousand resources', async (t) => {

@@ -29,7 +29,7 @@ void t.test('names of the language are names like any other', async (t) => {
   const value = readYaml('{__proto__: 1, constructor: {toString: x}}') as Record<string, unknown>;
   t.same(Object.keys(value), ['__proto__', 'constructor']);
   t.equal(Object.getPrototypeOf(value), null);
-  t.equal(String({}), '[object Object]', 'and nobody else notices');
+  t.notOk('1' in {}, 'and nobody else notices');
 });
 
 void t.test('what cannot be read names the line', async (t) => {
