@@ -26,6 +26,8 @@ export interface EtcdServerOptions {
   readonly flags?: Readonly<Record<string, string>> | undefined;
   /** Serves clients with TLS and demands their certificate. */
   readonly tls?: TlsFiles | undefined;
+  /** Its disk takes so long to write for good; without it, writes are not waited for. */
+  readonly diskMs?: number | undefined;
 }
 
 export class EtcdServer {
@@ -33,15 +35,15 @@ export class EtcdServer {
   readonly port: number;
   readonly endpoint: string;
   readonly #folder: string;
-  readonly #flags: readonly string[];
+  readonly #command: readonly string[];
   #process: ChildProcess | undefined;
 
-  private constructor(member: Member, flags: readonly string[], isTls: boolean) {
+  private constructor(member: Member, command: readonly string[], isTls: boolean) {
     this.name = member.name;
     this.port = member.clientPort;
     this.endpoint = `${isTls ? 'https' : 'http'}://127.0.0.1:${member.clientPort}`;
     this.#folder = member.folder;
-    this.#flags = flags;
+    this.#command = command;
   }
 
   /** One etcd that is ready to serve. */
@@ -53,7 +55,7 @@ export class EtcdServer {
 
   /** Members of one cluster, all ready to serve. */
   static async startCluster(t: Test, size: number, options: EtcdServerOptions = {}): Promise<EtcdServer[]> {
-    const {flags = {}, tls} = options;
+    const {tls, diskMs} = options;
     const ports = await freePorts(2 * size);
     const members = Array.from({length: size}, (_, i): Member => {
       const [clientPort = 0, peerPort = 0] = ports.slice(2 * i, 2 * i + 2);
@@ -61,7 +63,8 @@ export class EtcdServer {
     });
     const initial = members.map(({name, peerPort}) => `${name}=http://127.0.0.1:${peerPort}`).join(',');
     const servers = members.map((member) => {
-      const server = new EtcdServer(member, flagsOf(member, initial, tls, flags), tls !== undefined);
+      const flags = flagsOf(member, initial, options);
+      const server = new EtcdServer(member, [...slowDisk(diskMs), 'etcd', ...flags], tls !== undefined);
       t.teardown(async () => {
         await server.kill();
         rmSync(member.folder, {recursive: true, force: true});
@@ -74,10 +77,7 @@ export class EtcdServer {
 
   /** Starts it, again with the data it had. */
   async start(): Promise<void> {
-    // The kernel ends it should this process die without having done so.
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'etcd', ...this.#flags], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...this.#command], {stdio: ['ignore', 'ignore', 'pipe']});
     this.#process = child;
     const lines: string[] = [];
     await new Promise<void>((resolve, reject) => {
@@ -103,9 +103,13 @@ export class EtcdServer {
     await this.#end('SIGTERM');
   }
 
+  get isRunning(): boolean {
+    return this.#process?.exitCode === null && this.#process.signalCode === null;
+  }
+
   async #end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#process;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined || !this.isRunning) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
     await ended;
@@ -142,7 +146,7 @@ interface Member {
 export async function etcdctl(
   server: Pick<EtcdServer, 'endpoint'>,
   args: readonly string[],
-  options: {readonly tls?: TlsFiles; readonly user?: string} = {},
+  options: {readonly tls?: TlsFiles | undefined; readonly user?: string | undefined} = {},
 ): Promise<string> {
   const {tls, user} = options;
   const flags = [
@@ -161,8 +165,9 @@ export async function etcdctl(
 export async function readAll(
   server: Pick<EtcdServer, 'endpoint'>,
   prefix: string,
+  options: {readonly tls?: TlsFiles | undefined} = {},
 ): Promise<Map<string, {readonly value: string; readonly revision: string}>> {
-  const text = await etcdctl(server, ['get', '--prefix', prefix, '-w', 'fields']);
+  const text = await etcdctl(server, ['get', '--prefix', prefix, '-w', 'fields'], options);
   const all = new Map<string, {value: string; revision: string}>();
   // One field a line, strings in quotes: "Key" : "/a"
   let key = '';
@@ -185,8 +190,7 @@ export async function revisionNow(server: Pick<EtcdServer, 'endpoint'>): Promise
 function flagsOf(
   {name, clientPort, peerPort, folder}: Member,
   initial: string,
-  tls: TlsFiles | undefined,
-  flags: Readonly<Record<string, string>>,
+  {tls, diskMs, flags = {}}: EtcdServerOptions,
 ): string[] {
   const client = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${clientPort}`;
   const peer = `http://127.0.0.1:${peerPort}`;
@@ -200,13 +204,21 @@ function flagsOf(
     'initial-cluster': initial,
     logger: 'zap',
     'log-outputs': 'stderr',
-    'unsafe-no-fsync': 'true',
+    'unsafe-no-fsync': String(diskMs === undefined),
     ...(tls === undefined
       ? {}
       : {'cert-file': tls.cert, 'key-file': tls.key, 'trusted-ca-file': tls.ca, 'client-cert-auth': 'true'}),
     ...flags,
   };
   return Object.entries(all).map(([flag, value]) => `--${flag}=${value}`);
+}
+
+/** A tracer that lets every write to the disk take that long. It dies with the test, and etcd with it. */
+function slowDisk(diskMs: number | undefined): string[] {
+  if (diskMs === undefined) return [];
+  const inject = `inject=fdatasync:delay_exit=${diskMs * 1000}`;
+  const tracer = ['strace', '-f', '--seccomp-bpf', '-e', 'trace=fdatasync', '-e', inject, '-o', '/dev/null'];
+  return [...tracer, 'setpriv', '--pdeathsig', 'KILL'];
 }
 
 /** Ports nobody listens on; all held at once, so that they differ. */
