@@ -27,6 +27,7 @@ export class CalicoctlRig {
   readonly #store: Store;
   /** What commands did, in order: `update KEY`, `pause 500`. */
   readonly steps: string[] = [];
+  #openStores = 0;
 
   private constructor(folder: string, store: Store) {
     this.#folder = folder;
@@ -79,6 +80,7 @@ export class CalicoctlRig {
       openStore: async (config) => this.#open(config),
     };
     const exit = await runCalicoctl(args, io);
+    if (this.#openStores !== 0) throw new Error(`${args.join(' ')} did not close its datastore`);
     return {stdout, stderr, exit};
   }
 
@@ -87,6 +89,7 @@ export class CalicoctlRig {
     const {openStore} = await import('../../src/datastore/open-store.ts');
     if (config.type !== 'embedded') return openStore(config, {clock: systemClock, log: silentLogger});
     const store = this.#store;
+    this.#openStores++;
     return {
       capabilities: store.capabilities,
       get: (...args) => store.get(...args),
@@ -96,7 +99,9 @@ export class CalicoctlRig {
         return store.commit(operations, options);
       },
       watch: (...args) => store.watch(...args),
-      close: async () => {},
+      close: async () => {
+        this.#openStores--;
+      },
     };
   }
 

@@ -134,6 +134,23 @@ void t.test('one bad document and nothing is written, and it is named', async (t
   t.equal((await rig.content()).size, 0);
 });
 
+void t.test('a folder is read flat, and with -R as deep as it goes', async (t) => {
+  mkdirSync(join(folder, 'tree/deep/deeper'), {recursive: true});
+  file('tree/b.yml', pool('b', '10.1.0.0/16'));
+  file('tree/a.yaml', pool('a', '10.0.0.0/16'));
+  file('tree/note.txt', 'not yaml: [');
+  file(
+    'tree/deep/deeper/c.json',
+    '{"apiVersion":"projectcalico.org/v3","kind":"IPPool","metadata":{"name":"c"},"spec":{"cidr":"10.2.0.0/16"}}',
+  );
+  t.equal((await rig.run(['apply', '-f', 'tree'])).stdout, "Successfully applied 2 'IPPool' resource(s)\n");
+  t.equal((await rig.run(['apply', '-R', '-f', 'tree'])).stdout, "Successfully applied 3 'IPPool' resource(s)\n");
+  t.equal(
+    (await rig.run(['get', '-f', 'tree', '-o', 'custom-columns=NAME'])).stdout,
+    'NAME   \na      \n\nNAME   \nb      \n\n',
+  );
+});
+
 void t.test('what was done before a resource that breaks a rule is said', async (t) => {
   const text = [pool('a', '10.0.0.0/16'), pool('b', '10.0.0.0/99'), pool('c', '10.2.0.0/16')].join('---\n');
   t.same(await rig.run(['apply', '-f', file('three.yaml', text)]), {
