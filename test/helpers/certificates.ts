@@ -9,12 +9,10 @@ const run = promisify(execFile);
 const KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
 export class Authority {
-  readonly #folder: string;
   readonly #ca: string;
   #serial = 0;
 
   private constructor(folder: string, name: string) {
-    this.#folder = folder;
     this.#ca = join(folder, name);
   }
 
@@ -27,7 +25,7 @@ export class Authority {
 
   /** Key and certificate for `name`, for both ends of TLS on the loopback address. */
   async issue(name: string, options: {readonly isExpired?: boolean} = {}): Promise<TlsFiles> {
-    const base = join(this.#folder, `${name}-${++this.#serial}`);
+    const base = `${this.#ca}-${name}-${++this.#serial}`;
     const files = {key: `${base}.key`, cert: `${base}.pem`, ca: `${this.#ca}.pem`};
     const names = ['-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost'];
     await openssl('req', ...KEY, '-keyout', files.key, '-out', `${base}.csr`, '-subj', `/CN=${name}`, ...names);

@@ -76,8 +76,10 @@ export class EtcdServer {
   }
 
   /** Starts it, again with the data it had. */
-  async start(): Promise<void> {
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...this.#command], {stdio: ['ignore', 'ignore', 'pipe']});
+  async start(flags: readonly string[] = []): Promise<void> {
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...this.#command, ...flags], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     this.#process = child;
     const lines: string[] = [];
     await new Promise<void>((resolve, reject) => {
@@ -129,9 +131,13 @@ export class EtcdServer {
     this.#process?.kill('SIGCONT');
   }
 
-  /** Forgets everything; it must have ended. */
-  wipe(): void {
+  /**
+   * Starts it without the data it had; it must have ended. The id of a cluster follows from its members and its token: with
+   * another token it is another cluster.
+   */
+  async startAnew(token: string): Promise<void> {
     rmSync(this.#folder, {recursive: true, force: true});
+    await this.start([`--initial-cluster-token=${token}`]);
   }
 }
 

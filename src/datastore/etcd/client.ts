@@ -106,10 +106,10 @@ export class EtcdClient {
   ): Promise<T> {
     let endpoint = '';
     let hasNewToken = false;
+    let isTokenOld = false;
     const isRetryable = (error: unknown): boolean => {
       if (!(error instanceof RpcError)) return false;
-      if (isTokenRefused(error)) return this.#user !== undefined && !hasNewToken;
-      return error.status === STATUS.unavailable && (isRead || !error.mayHaveActed);
+      return isTokenOld || (error.status === STATUS.unavailable && (isRead || !error.mayHaveActed));
     };
     const operation = async () => {
       const connection = await this.#connector.acquire(signal);
@@ -118,12 +118,13 @@ export class EtcdClient {
       try {
         return await attempt(connection, token);
       } catch (error) {
-        if (error instanceof RpcError && isMemberUseless(error)) this.#connector.abandon(connection);
-        if (error instanceof RpcError && isTokenRefused(error) && isRetryable(error)) {
-          hasNewToken = true;
-          // Another call may have got a new one meanwhile.
-          if (this.#token === token) this.#token = undefined;
-        }
+        if (!(error instanceof RpcError)) throw error;
+        if (isMemberUseless(error)) this.#connector.abandon(connection);
+        // One new token is enough to know: what it is refused for is not its age.
+        isTokenOld = isTokenRefused(error) && this.#user !== undefined && !hasNewToken;
+        hasNewToken ||= isTokenOld;
+        // Another call may have got a new one meanwhile.
+        if (isTokenOld && this.#token === token) this.#token = undefined;
         throw error;
       }
     };

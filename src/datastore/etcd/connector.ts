@@ -157,7 +157,7 @@ export class Connector {
 }
 
 function unreachable(failures: readonly DialFailure[]): AgentError {
-  const reasons = failures.map(({endpoint, step, error}) => `${endpoint}: ${step}: ${messageChain(error)}`);
+  const reasons = failures.map(({endpoint, step, error}) => `${endpoint}: ${step}: ${messageChain(error).trim()}`);
   const isRefused = failures.length > 0 && failures.every(isAboutCredentials);
   return new AgentError(
     isRefused ? 'E_UNAUTHORISED' : 'E_UNREACHABLE',
