@@ -49,7 +49,7 @@ export async function benchMemory({progress}: BenchOptions): Promise<Report> {
   };
 
   // The probe would weigh on the memory: no process is asked for both.
-  const command = [await compileAgent()];
+  const command = [await compileAgent(join(lab.folder, 'compiled-agent'))];
   const probed = {command, environment: probeEnvironment(probeFile)};
 
   progress('idle agent, from sources and compiled');

@@ -1,21 +1,20 @@
 /**
  * The agent as an image has it: compiled, so that no type stripping is loaded. Built into a folder of its own, because
- * `bin/calico-node` would prefer `dist` to the sources for everybody.
+ * every `bin/calico-node` of the checkout would prefer a `dist` to the sources.
  */
-import {copyFileSync, mkdirSync, rmSync, symlinkSync} from 'node:fs';
+import {copyFileSync, mkdirSync, symlinkSync} from 'node:fs';
 import {join} from 'node:path';
 import {programs} from '../../test/lab/programs.ts';
 import {runProgram} from '../../test/lab/run-program.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
-const folder = join(root, '.cache/compiled-agent');
 
-/** Compiles; returns the program to start. */
-export async function compileAgent(): Promise<string> {
-  rmSync(folder, {recursive: true, force: true});
+/** Compiles into a new folder; returns the program to start. */
+export async function compileAgent(folder: string): Promise<string> {
   mkdirSync(join(folder, 'bin'), {recursive: true});
   // What the compiled code looks for beside itself.
   for (const name of ['native', 'node_modules']) symlinkSync(join(root, name), join(folder, name));
+  copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
   const program = join(folder, 'bin/calico-node');
   copyFileSync(programs.calicoNode, program);
   const tsc = join(root, 'node_modules/.bin/tsc');
