@@ -8,7 +8,7 @@ import {integer, isMasked, nameReference, selector, textThat} from './fields.ts'
 import type {FieldsOf} from './kind.ts';
 import {protocol, rulePort} from './protocol.ts';
 import {stringMap} from './resource.ts';
-import {storedWhenEmpty} from './schema.ts';
+import {storedWhenEmpty, titled} from './schema.ts';
 
 /** Elsewhere an address stands for a network of one; here Calico refuses it. */
 const ruleNetwork = () =>
@@ -19,18 +19,21 @@ const ruleNetwork = () =>
 
 /** One side of a packet. */
 const entityRule = () =>
-  z.object({
-    nets: z.array(ruleNetwork()).default([]),
-    selector: selector().optional(),
-    /** `global()` alone, or a selector. */
-    namespaceSelector: selector().optional(),
-    services: z.object({name: nameReference(), namespace: nameReference().optional()}).optional(),
-    ports: z.array(rulePort()).default([]),
-    notNets: z.array(ruleNetwork()).default([]),
-    notSelector: selector().optional(),
-    notPorts: z.array(rulePort()).default([]),
-    serviceAccounts: z.object({names: z.array(z.string()).default([]), selector: selector().optional()}).optional(),
-  });
+  titled(
+    'EntityRule',
+    z.object({
+      nets: z.array(ruleNetwork()).default([]),
+      selector: selector().optional(),
+      /** `global()` alone, or a selector. */
+      namespaceSelector: selector().optional(),
+      services: z.object({name: nameReference(), namespace: nameReference().optional()}).optional(),
+      ports: z.array(rulePort()).default([]),
+      notNets: z.array(ruleNetwork()).default([]),
+      notSelector: selector().optional(),
+      notPorts: z.array(rulePort()).default([]),
+      serviceAccounts: z.object({names: z.array(z.string()).default([]), selector: selector().optional()}).optional(),
+    }),
+  );
 
 const icmp = () => z.object({type: integer(0, 254).optional(), code: integer(0, 255).optional()});
 
@@ -46,23 +49,26 @@ const http = () =>
   });
 
 export const policyRule = () =>
-  z.object({
-    /** Pass goes on with the next tier. */
-    action: z.enum(['Allow', 'Deny', 'Log', 'Pass']),
-    ipVersion: z
-      .int()
-      .refine((version) => version === 4 || version === 6, 'must be 4 or 6')
-      .describe('must be 4 or 6')
-      .optional(),
-    protocol: protocol().optional(),
-    icmp: icmp().optional(),
-    notProtocol: protocol().optional(),
-    notICMP: icmp().optional(),
-    source: storedWhenEmpty(entityRule().prefault({})),
-    destination: storedWhenEmpty(entityRule().prefault({})),
-    http: http().optional(),
-    metadata: z.object({annotations: stringMap().default({})}).optional(),
-  });
+  titled(
+    'Rule',
+    z.object({
+      /** Pass goes on with the next tier. */
+      action: z.enum(['Allow', 'Deny', 'Log', 'Pass']),
+      ipVersion: z
+        .int()
+        .refine((version) => version === 4 || version === 6, 'must be 4 or 6')
+        .describe('must be 4 or 6')
+        .optional(),
+      protocol: protocol().optional(),
+      icmp: icmp().optional(),
+      notProtocol: protocol().optional(),
+      notICMP: icmp().optional(),
+      source: storedWhenEmpty(entityRule().prefault({})),
+      destination: storedWhenEmpty(entityRule().prefault({})),
+      http: http().optional(),
+      metadata: z.object({annotations: stringMap().default({})}).optional(),
+    }),
+  );
 
 export type PolicyRule = FieldsOf<typeof policyRule>;
 export type EntityRule = PolicyRule['source'];

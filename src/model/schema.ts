@@ -20,6 +20,8 @@ export type Shape = ObjectShape | ListShape | MapShape | LeafShape | AnyShape;
 
 export interface ObjectShape {
   readonly type: 'object';
+  /** Of objects that several fields have, for documentation; see `titled`. */
+  readonly title: string | undefined;
   /** In Go's order. */
   readonly fields: ReadonlyMap<string, Field>;
 }
@@ -77,6 +79,9 @@ export function storedWhenEmpty<T extends z.ZodType>(schema: T): T {
   return schema.meta({kept: true, hiddenWhenEmpty: true});
 }
 
+/** An object with a name, which documentation describes once. */
+export const titled = <T extends z.ZodObject>(title: string, schema: T): T => schema.meta({title});
+
 /** A value whose other spellings become the usual one whenever it is read, as in Calico. */
 export function normalised<T extends z.ZodType>(schema: T): T {
   return schema.meta({normalised: true});
@@ -89,7 +94,7 @@ export function objectShape(schema: z.ZodObject): ObjectShape {
     if (!(fieldSchema instanceof z.ZodType)) throw new Error(`field ${name} has no zod schema`);
     fields.set(name, fieldOf(name, fields.size, fieldSchema));
   }
-  return {type: 'object', fields};
+  return {type: 'object', title: schema.meta()?.title, fields};
 }
 
 function fieldOf(name: string, index: number, schema: z.ZodType): Field {

@@ -6,6 +6,7 @@ import {bitsOf, type Family} from '../../lib/cidr.ts';
 import {community, ROUTE_PRIORITIES} from '../bgp-fields.ts';
 import {asNumber, integer, maskedNetwork, textThat} from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
+import {titled} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
 const interfacePattern = () =>
@@ -25,19 +26,22 @@ const operation = () =>
 
 const filterRule = (family: Family) => {
   const prefixLength = () => integer(0, bitsOf(family)).optional();
-  return z.object({
-    cidr: maskedNetwork(family).optional(),
-    prefixLength: z.object({min: prefixLength(), max: prefixLength()}).optional(),
-    source: z.enum(['RemotePeers']).optional(),
-    interface: interfacePattern().optional(),
-    matchOperator: z.enum(['Equal', 'NotEqual', 'In', 'NotIn']).optional(),
-    peerType: z.enum(['eBGP', 'iBGP']).optional(),
-    communities: z.object({values: z.array(community()).length(1, 'must have exactly one entry')}).optional(),
-    asPathPrefix: z.array(asNumber()).default([]),
-    priority: integer(...ROUTE_PRIORITIES).optional(),
-    action: z.enum(['Accept', 'Reject']),
-    operations: z.array(operation()).max(MOST_OPERATIONS, `must have at most ${MOST_OPERATIONS} entries`).default([]),
-  });
+  return titled(
+    `BGPFilterRuleV${family}`,
+    z.object({
+      cidr: maskedNetwork(family).optional(),
+      prefixLength: z.object({min: prefixLength(), max: prefixLength()}).optional(),
+      source: z.enum(['RemotePeers']).optional(),
+      interface: interfacePattern().optional(),
+      matchOperator: z.enum(['Equal', 'NotEqual', 'In', 'NotIn']).optional(),
+      peerType: z.enum(['eBGP', 'iBGP']).optional(),
+      communities: z.object({values: z.array(community()).length(1, 'must have exactly one entry')}).optional(),
+      asPathPrefix: z.array(asNumber()).default([]),
+      priority: integer(...ROUTE_PRIORITIES).optional(),
+      action: z.enum(['Accept', 'Reject']),
+      operations: z.array(operation()).max(MOST_OPERATIONS, `must have at most ${MOST_OPERATIONS} entries`).default([]),
+    }),
+  );
 };
 
 const spec = () =>

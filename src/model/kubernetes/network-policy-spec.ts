@@ -6,35 +6,44 @@ import {z} from 'zod';
 import {integer} from '../fields.ts';
 import type {FieldsOf} from '../kind.ts';
 import {stringMap} from '../resource.ts';
-import {kept} from '../schema.ts';
+import {kept, titled} from '../schema.ts';
 
 export const labelSelector = () =>
-  z.object({
-    matchLabels: stringMap().default({}),
-    matchExpressions: z
-      .array(
-        z.object({
-          key: kept(z.string().default('')),
-          operator: kept(z.string().default('')),
-          values: z.array(z.string()).default([]),
-        }),
-      )
-      .default([]),
-  });
+  titled(
+    'LabelSelector',
+    z.object({
+      matchLabels: stringMap().default({}),
+      matchExpressions: z
+        .array(
+          z.object({
+            key: kept(z.string().default('')),
+            operator: kept(z.string().default('')),
+            values: z.array(z.string()).default([]),
+          }),
+        )
+        .default([]),
+    }),
+  );
 
 const port = () =>
-  z.object({
-    protocol: z.string().optional(),
-    port: z.union([z.string(), z.int()]).optional(),
-    endPort: integer().optional(),
-  });
+  titled(
+    'KubernetesPort',
+    z.object({
+      protocol: z.string().optional(),
+      port: z.union([z.string(), z.int()]).optional(),
+      endPort: integer().optional(),
+    }),
+  );
 
 const peer = () =>
-  z.object({
-    podSelector: labelSelector().optional(),
-    namespaceSelector: labelSelector().optional(),
-    ipBlock: z.object({cidr: z.string(), except: z.array(z.string()).default([])}).optional(),
-  });
+  titled(
+    'KubernetesPeer',
+    z.object({
+      podSelector: labelSelector().optional(),
+      namespaceSelector: labelSelector().optional(),
+      ipBlock: z.object({cidr: z.string(), except: z.array(z.string()).default([])}).optional(),
+    }),
+  );
 
 export const kubernetesPolicyFields = () => ({
   podSelector: kept(labelSelector().prefault({})),
