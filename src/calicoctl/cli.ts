@@ -70,7 +70,8 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
 
   async function run(path: string, pathArgs: readonly string[]): Promise<number> {
     const load = COMMANDS.get(path);
-    if (load !== undefined) return (await load())({...io, environment}, [...pathArgs, ...forwarded]);
+    const inherited = forwarded.filter((option) => !pathArgs.includes(option));
+    if (load !== undefined) return (await load())({...io, environment}, [...pathArgs, ...inherited]);
     if (MISSING.has(path)) throw new Failure(`"calicoctl ${path}" is not part of this release`);
     throw new Failure(`unknown command: ${JSON.stringify(path)}\n${HELP}`);
   }

@@ -12,8 +12,6 @@ import {Failure} from './failure.ts';
 import type {Io} from './io.ts';
 import {scalarText} from './scalar-text.ts';
 
-export const DEFAULT_CONFIG_FILE = '/etc/calico/calicoctl.cfg';
-
 /** Fields of the file -> the variable that says the same. `store` is ours. */
 const FIELDS: Readonly<Record<string, string>> = {
   datastoreType: 'DATASTORE_TYPE',
@@ -25,11 +23,8 @@ const FIELDS: Readonly<Record<string, string>> = {
   etcdKeyFile: 'ETCD_KEY_FILE',
   etcdCertFile: 'ETCD_CERT_FILE',
   etcdCACertFile: 'ETCD_CA_CERT_FILE',
-  etcdKey: '',
-  etcdCert: '',
-  etcdCACert: '',
   kubeconfig: 'KUBECONFIG',
-  kubeconfigInline: '',
+  kubeconfigInline: 'KUBECONFIG_INLINE',
   k8sAPIEndpoint: 'K8S_API_ENDPOINT',
   k8sKeyFile: 'K8S_KEY_FILE',
   k8sCertFile: 'K8S_CERT_FILE',
@@ -43,15 +38,25 @@ const FIELDS: Readonly<Record<string, string>> = {
   calicoAPIGroup: 'CALICO_API_GROUP',
 };
 
+/** Fields that hold a key or certificate itself; no variable does. */
+const PEM_FIELDS = ['etcdKey', 'etcdCert', 'etcdCACert'] as const;
+
+interface Settings {
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly pem: Partial<Record<(typeof PEM_FIELDS)[number], string>>;
+}
+
 /** The settings in force. `file` is what the person named; undefined looks at the default place. */
 export async function loadStoreConfig(
-  io: Pick<Io, 'environment' | 'folder'>,
+  io: Pick<Io, 'environment' | 'folder' | 'defaultConfigFile'>,
   file: string | undefined,
 ): Promise<StoreConfig> {
-  const text = await readConfigFile(io.folder, file);
-  const settings = text === undefined ? io.environment : await settingsOf(text, file ?? DEFAULT_CONFIG_FILE);
+  const name = file ?? io.defaultConfigFile;
+  const text = await readConfigFile(io, name);
+  const {variables, pem}: Settings =
+    text === undefined ? {variables: io.environment, pem: {}} : await settingsOf(text, name);
   try {
-    return parseStoreConfig(settings);
+    return parseStoreConfig(variables, pem);
   } catch (cause) {
     if (!(cause instanceof AgentError)) throw cause;
     throw noClient(cause.message, cause);
@@ -61,32 +66,38 @@ export async function loadStoreConfig(
 export const noClient = (reason: string, cause?: unknown): Failure =>
   new Failure(`Failed to create Calico API client: ${reason}`, {stream: 'out', cause});
 
-async function readConfigFile(folder: string, file: string | undefined): Promise<string | undefined> {
+async function readConfigFile(
+  {folder, defaultConfigFile}: Pick<Io, 'folder' | 'defaultConfigFile'>,
+  file: string,
+): Promise<string | undefined> {
   try {
-    return await readFile(resolve(folder, file ?? DEFAULT_CONFIG_FILE), 'utf8');
+    return await readFile(resolve(folder, file), 'utf8');
   } catch (cause) {
     const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
-    if (file === undefined && isMissing) return undefined;
+    if (isMissing && file === defaultConfigFile) return undefined;
     const reason = isMissing ? '' : ` (${messageOf(cause)})`;
-    throw noClient(`Error reading config file: ${file ?? DEFAULT_CONFIG_FILE}${reason}`, cause);
+    throw new Failure(`Error reading config file: ${file}${reason}`, {stream: 'out', cause});
   }
 }
 
-async function settingsOf(text: string, file: string): Promise<Readonly<Record<string, string>>> {
+async function settingsOf(text: string, file: string): Promise<Settings> {
   const config = await parseConfig(text, file);
   const wrong = (reason: string): Failure => noClient(`syntax error in ${file}: ${reason}`);
   if (config.apiVersion !== API_VERSION)
     throw wrong(`invalid config file: unknown APIVersion '${scalarText(config.apiVersion)}'`);
   if (config.kind !== 'CalicoAPIConfig')
     throw wrong(`invalid config file: expected kind 'CalicoAPIConfig', got '${scalarText(config.kind)}'`);
-  const settings: Record<string, string> = {};
+  const variables: Record<string, string> = {};
+  const pem: Settings['pem'] = {};
   for (const [name, value] of Object.entries(isJsonObject(config.spec) ? config.spec : {})) {
-    const field = Object.keys(FIELDS).find((known) => known.toLowerCase() === name.toLowerCase());
-    if (field === undefined) throw wrong(unknownField(name));
-    const variable = FIELDS[field];
-    if (variable !== undefined && variable !== '') settings[variable] = scalarText(value);
+    const isSame = (known: string): boolean => known.toLowerCase() === name.toLowerCase();
+    const pemField = PEM_FIELDS.find(isSame);
+    const variable = Object.entries(FIELDS).find(([known]) => isSame(known))?.[1];
+    if (pemField !== undefined) pem[pemField] = scalarText(value);
+    else if (variable !== undefined) variables[variable] = scalarText(value);
+    else throw wrong(unknownField(name));
   }
-  return settings;
+  return {variables, pem};
 }
 
 async function parseConfig(text: string, file: string): Promise<JsonObject> {

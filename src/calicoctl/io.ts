@@ -11,6 +11,8 @@ export interface Io {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** File names are relative to it. */
   readonly folder: string;
+  /** The file of settings that is used when it is there and none is named. */
+  readonly defaultConfigFile: string;
   readonly clock: Clock;
   readonly log: Logger;
   /** Aborts when the person gives up. */

@@ -18,6 +18,7 @@ const log = createTextLog((line) => void process.stderr.write(line));
 const io: Io = {
   environment: process.env,
   folder: process.cwd(),
+  defaultConfigFile: '/etc/calico/calicoctl.cfg',
   clock: systemClock,
   signal: abort.signal,
   readStdin,

@@ -2,10 +2,12 @@
 import {emptyObject, isJsonObject, type JsonObject, type JsonValue} from '../lib/exact-json.ts';
 import type {ResourceKind} from '../model/kind.ts';
 import {DEFAULT_ALLOW_PROFILE, Profile} from '../model/kinds/profile.ts';
+import {Tier} from '../model/kinds/tier.ts';
 import {API_VERSION, type Resource} from '../model/resource.ts';
 import {errorText, isBug, isStoreFailure, notThere} from './error-text.ts';
 import {Failure} from './failure.ts';
 import {idOf, type Target} from './input/targets.ts';
+import {valueAt} from './output/columns.ts';
 import {defaultAllowProfile} from './rules/read-only.ts';
 import type {Session} from './session.ts';
 
@@ -71,7 +73,7 @@ async function list(
   const listing = await resources.list(kind, {namespace}, call);
   for (const {error} of listing.unreadable) errors.push(error.message);
   const found: readonly Resource[] =
-    kind.kind === Profile.kind ? [...listing.resources, defaultAllowProfile()] : listing.resources;
+    kind.kind === Profile.kind ? [...listing.resources, defaultAllowProfile()] : inOrder(kind, listing.resources);
   const items = found.map((resource) => shown(kind, resource));
   const metadata = {resourceVersion: listing.cursor.replace(/^.*:/, '')};
   return {
@@ -80,6 +82,14 @@ async function list(
     whole: {kind: `${kind.kind}List`, apiVersion: API_VERSION, metadata, items},
     views: found,
   };
+}
+
+/** By name, as the store has them; tiers in the order in which they are asked. */
+function inOrder(kind: ResourceKind, resources: readonly Resource[]): readonly Resource[] {
+  if (kind.kind !== Tier.kind) return resources;
+  const orderOf = (tier: Resource): number =>
+    Number(valueAt(kind.toJson(tier), 'spec.order') ?? Number.POSITIVE_INFINITY);
+  return resources.toSorted((a, b) => orderOf(a) - orderOf(b));
 }
 
 function single(kind: ResourceKind, resource: Resource, {forExport}: Scope): Result {

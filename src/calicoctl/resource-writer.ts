@@ -8,7 +8,6 @@ import {hasCode} from '../lib/errors.ts';
 import {emptyObject, isJsonObject, type JsonObject} from '../lib/exact-json.ts';
 import type {ResourceId, ResourceKind} from '../model/kind.ts';
 import {IPPool} from '../model/kinds/ip-pool.ts';
-import {Profile} from '../model/kinds/profile.ts';
 import type {Metadata, Resource} from '../model/resource.ts';
 import {nameOf, notThere} from './error-text.ts';
 import {Failure} from './failure.ts';
@@ -37,12 +36,14 @@ export class ResourceWriter {
       const {checkNewPool} = await import('./rules/pool-rules.ts');
       await checkNewPool(this.#session, resource);
     }
+    await this.#checkReferences(kind, resource, {isNew: true});
     await this.#session.resources.create(kind, resource, this.#session.call);
   }
 
   /** Creates what is not there and replaces what is. */
   async apply(target: Target, id: ResourceId): Promise<void> {
-    if (refusalOf(target.kind, id, 'create') !== undefined) return this.replace(target, id);
+    // An operation that does not exist for creating may exist for replacing; what else is refused stays so.
+    if (refusalOf(target.kind, id, 'create')?.startsWith('operation ')) return this.replace(target, id);
     try {
       await this.create(withoutVersion(target), id);
     } catch (error) {
@@ -56,6 +57,7 @@ export class ResourceWriter {
     const {kind} = target;
     refuse(kind, id, 'update');
     const resource = resourceOf(withoutVersion(target), id);
+    await this.#checkReferences(kind, resource, {isNew: false});
     const version = metadataOf(target).resourceVersion;
     const {checkPoolChange} = await import('./rules/pool-rules.ts');
     const change = (current: Resource | undefined): Resource | undefined => {
@@ -84,9 +86,19 @@ export class ResourceWriter {
         const {deleteNode} = await import('./rules/node-deletion.ts');
         return deleteNode(this.#session, id);
       }
+      case 'Tier': {
+        const {checkTierIsFree} = await import('./rules/references.ts');
+        await checkTierIsFree(this.#session, id.name);
+        return this.#session.resources.delete(kind, id, {}, this.#session.call);
+      }
       default:
         return this.#session.resources.delete(kind, id, {}, this.#session.call);
     }
+  }
+
+  async #checkReferences(kind: ResourceKind, resource: Resource, when: {readonly isNew: boolean}): Promise<void> {
+    const {checkReferences} = await import('./rules/references.ts');
+    await checkReferences(this.#session, kind, resource, when);
   }
 }
 
@@ -109,19 +121,7 @@ function withoutVersion(target: Target): Target {
 
 /** What the document says, complete, where it lives. Throws E_INVALID_RESOURCE. */
 function resourceOf(target: Target, {namespace}: ResourceId): Resource {
-  refuseProfileRules(target);
   return target.kind.create({...target.document, metadata: {...metadataOf(target), namespace}});
-}
-
-/** This release has no policy and cannot judge rules; unjudged ones are not stored. */
-function refuseProfileRules({kind, document}: Target): void {
-  const spec = document?.spec;
-  if (kind.kind !== Profile.kind || !isJsonObject(spec)) return;
-  const field = ['ingress', 'egress'].find((direction) => spec[direction] !== undefined);
-  if (field !== undefined)
-    throw new Failure(
-      `error with field spec.${field} (rules of profiles cannot be written by this release: leave them out)`,
-    );
 }
 
 /** Of the metadata only labels and annotations are a person's. */

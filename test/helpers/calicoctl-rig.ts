@@ -67,6 +67,7 @@ export class CalicoctlRig {
     const io: Io = {
       environment: options.environment ?? {DATASTORE_TYPE: 'embedded', CALICO_STORE: join(this.#folder, 'store')},
       folder: this.#folder,
+      defaultConfigFile: 'default.cfg',
       clock: this.#hastyClock(),
       log: silentLogger,
       signal: new AbortController().signal,

@@ -5,14 +5,28 @@
  */
 import {isJsonObject, type JsonObject, type JsonValue} from '../../lib/exact-json.ts';
 import type {ResourceKind} from '../../model/kind.ts';
+import {BGPConfiguration} from '../../model/kinds/bgp-configuration.ts';
+import {BGPFilter} from '../../model/kinds/bgp-filter.ts';
+import {BGPPeer} from '../../model/kinds/bgp-peer.ts';
 import {ClusterInformation} from '../../model/kinds/cluster-information.ts';
 import {FelixConfiguration} from '../../model/kinds/felix-configuration.ts';
+import {GlobalNetworkPolicy} from '../../model/kinds/global-network-policy.ts';
+import {GlobalNetworkSet} from '../../model/kinds/global-network-set.ts';
+import {HostEndpoint} from '../../model/kinds/host-endpoint.ts';
 import {IPPool} from '../../model/kinds/ip-pool.ts';
 import {IPReservation} from '../../model/kinds/ip-reservation.ts';
+import {KubeControllersConfiguration} from '../../model/kinds/kube-controllers-configuration.ts';
+import {NetworkPolicy} from '../../model/kinds/network-policy.ts';
+import {NetworkSet} from '../../model/kinds/network-set.ts';
 import {Node} from '../../model/kinds/node.ts';
 import {Profile} from '../../model/kinds/profile.ts';
+import {StagedGlobalNetworkPolicy} from '../../model/kinds/staged-global-network-policy.ts';
+import {StagedKubernetesNetworkPolicy} from '../../model/kinds/staged-kubernetes-network-policy.ts';
+import {StagedNetworkPolicy} from '../../model/kinds/staged-network-policy.ts';
+import {Tier} from '../../model/kinds/tier.ts';
 import {WorkloadEndpoint} from '../../model/kinds/workload-endpoint.ts';
 import {scalarText} from '../scalar-text.ts';
+import {formatGoFloat} from './go-number.ts';
 
 /** What a cell may need beyond its resource. */
 export interface CellContext {
@@ -101,7 +115,90 @@ const nats: Cell = (endpoint) =>
 
 const name = text('metadata.name');
 
+const length =
+  (path: string): Cell =>
+  (resource) =>
+    String(listAt(resource, path).length);
+
+/** A dash where nothing is said. */
+const orDash =
+  (path: string): Cell =>
+  (resource) =>
+    scalarText(valueAt(resource, path)) || '-';
+
+const goNumber =
+  (path: string): Cell =>
+  (resource) => {
+    const value = valueAt(resource, path);
+    return typeof value === 'number' ? formatGoFloat(value) : scalarText(value) || '<nil>';
+  };
+
+/** A selector of Kubernetes, as Go prints the structure. */
+const podSelector: Cell = (policy) => {
+  const selector = valueAt(policy, 'spec.podSelector');
+  const {matchLabels, matchExpressions} = isJsonObject(selector) ? selector : {};
+  const labels = Object.entries(isJsonObject(matchLabels) ? matchLabels : {})
+    .map(([key, value]) => `${key}: ${scalarText(value)},`)
+    .sort();
+  const expressions = (Array.isArray(matchExpressions) ? matchExpressions : []).map((each: JsonValue) => {
+    const {key, operator, values} = isJsonObject(each) ? each : {};
+    const list = Array.isArray(values) ? values.map(scalarText).join(' ') : '';
+    return `LabelSelectorRequirement{Key:${scalarText(key)},Operator:${scalarText(operator)},Values:[${list}],},`;
+  });
+  return `&LabelSelector{MatchLabels:map[string]string{${labels.join('')}},MatchExpressions:[]LabelSelectorRequirement{${expressions.join('')}},}`;
+};
+
+/** Which nodes a peering is of. */
+const peerNode: Cell = (peer) =>
+  scalarText(valueAt(peer, 'spec.node')) || scalarText(valueAt(peer, 'spec.nodeSelector')) || '(global)';
+
+const policyCells = {
+  NAME: name,
+  TIER: text('spec.tier'),
+  ORDER: goNumber('spec.order'),
+  SELECTOR: text('spec.selector'),
+};
+const policyColumns = columns(policyCells, 'NAME TIER', 'NAME TIER ORDER SELECTOR');
+const setColumns = columns({NAME: name, NETS: shortList('spec.nets')}, 'NAME', 'NAME NETS');
+
 const COLUMNS: ReadonlyMap<ResourceKind, KindColumns> = new Map<ResourceKind, KindColumns>([
+  [
+    BGPConfiguration,
+    columns(
+      {
+        NAME: name,
+        LOGSEVERITY: text('spec.logSeverityScreen'),
+        MESHENABLED: orDash('spec.nodeToNodeMeshEnabled'),
+        ASNUMBER: orDash('spec.asNumber'),
+      },
+      'NAME LOGSEVERITY MESHENABLED ASNUMBER',
+    ),
+  ],
+  [
+    BGPFilter,
+    columns(
+      {
+        NAME: name,
+        NUMEXPORTV4: length('spec.exportV4'),
+        NUMIMPORTV4: length('spec.importV4'),
+        NUMEXPORTV6: length('spec.exportV6'),
+        NUMIMPORTV6: length('spec.importV6'),
+      },
+      'NAME NUMEXPORTV4 NUMIMPORTV4 NUMEXPORTV6 NUMIMPORTV6',
+    ),
+  ],
+  [
+    BGPPeer,
+    columns(
+      {
+        NAME: name,
+        PEERIP: text('spec.peerIP'),
+        NODE: peerNode,
+        ASN: (peer) => scalarText(valueAt(peer, 'spec.asNumber')) || '0',
+      },
+      'NAME PEERIP NODE ASN',
+    ),
+  ],
   [
     ClusterInformation,
     columns(
@@ -116,6 +213,22 @@ const COLUMNS: ReadonlyMap<ResourceKind, KindColumns> = new Map<ResourceKind, Ki
     ),
   ],
   [FelixConfiguration, columns({NAME: name}, 'NAME')],
+  [GlobalNetworkPolicy, policyColumns],
+  [GlobalNetworkSet, setColumns],
+  [
+    HostEndpoint,
+    columns(
+      {
+        NAME: name,
+        NODE: text('spec.node'),
+        INTERFACE: text('spec.interfaceName'),
+        IPS: list('spec.expectedIPs'),
+        PROFILES: list('spec.profiles'),
+      },
+      'NAME NODE',
+      'NAME NODE INTERFACE IPS PROFILES',
+    ),
+  ],
   [
     IPPool,
     columns(
@@ -134,6 +247,9 @@ const COLUMNS: ReadonlyMap<ResourceKind, KindColumns> = new Map<ResourceKind, Ki
       'NAME CIDR NAT IPIPMODE VXLANMODE DISABLED DISABLEBGPEXPORT SELECTOR ASSIGNMENTMODE',
     ),
   ],
+  [KubeControllersConfiguration, columns({NAME: name}, 'NAME')],
+  [NetworkPolicy, policyColumns],
+  [NetworkSet, setColumns],
   [IPReservation, columns({NAME: name, CIDRS: shortList('spec.reservedCIDRs')}, 'NAME', 'NAME CIDRS')],
   [
     Node,
@@ -143,6 +259,10 @@ const COLUMNS: ReadonlyMap<ResourceKind, KindColumns> = new Map<ResourceKind, Ki
       'NAME ASN IPV4 IPV6',
     ),
   ],
+  [StagedGlobalNetworkPolicy, policyColumns],
+  [StagedKubernetesNetworkPolicy, columns({NAME: name, PODSELECTOR: podSelector}, 'NAME', 'NAME PODSELECTOR')],
+  [StagedNetworkPolicy, policyColumns],
+  [Tier, columns({NAME: name, ORDER: goNumber('spec.order')}, 'NAME ORDER')],
   [Profile, columns({NAME: name, LABELS: map('spec.labelsToApply')}, 'NAME', 'NAME LABELS')],
   [
     WorkloadEndpoint,

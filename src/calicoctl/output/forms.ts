@@ -95,7 +95,7 @@ async function printTable(
   return formatTable([headings, ...resources.map((resource) => columns.map((cell) => cell(resource, context)))]);
 }
 
-/** Of BGPConfiguration `default`, read as plain JSON: the kind is not declared. Undefined when it cannot be read. */
+/** Of BGPConfiguration `default`, read as plain JSON: whatever else it holds must not empty the column. Undefined when it cannot be read. */
 async function readGlobalAsNumber({store, call}: Session): Promise<string | undefined> {
   try {
     const entry = await store.get(resourceKey('bgpconfigurations', 'default'), call);

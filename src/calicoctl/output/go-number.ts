@@ -9,12 +9,12 @@ export function formatGoGeneral(value: number, digits: number): string {
   return withoutZeros(value.toFixed(digits - 1 - exponent));
 }
 
-/** As `%v` of a float64: the shortest text that gives the number back. */
+/** As `%v` of a float64: the shortest text that gives the number back; a million has an exponent. */
 export function formatGoFloat(value: number): string {
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';
   const [mantissa = '', exponentText = '0'] = value.toExponential().split('e');
   const exponent = Number(exponentText);
-  if (exponent < -4 || exponent >= 21) return `${mantissa}e${signed(exponent)}`;
+  if (exponent < -4 || exponent >= 6) return `${mantissa}e${signed(exponent)}`;
   return String(value);
 }
 

@@ -23,8 +23,8 @@ function block(value: JsonValue, indent: number, column: number): string {
   return isJsonObject(value) ? mapping(value, indent) : sequence(value, indent);
 }
 
-/** JSON numbers are floats to Go; integers below 1e21 are printed as such. */
-const integerText = (value: number): string => (Math.abs(value) < 1e21 ? String(value) : formatGoFloat(value));
+/** What fits a 64-bit integer is one to Go; beyond that it is a float. */
+const integerText = (value: number): string => (Math.abs(value) < 2 ** 63 ? String(value) : formatGoFloat(value));
 
 function mapping(object: JsonObject, indent: number): string {
   const keys = Object.keys(object)

@@ -67,7 +67,7 @@ async function hasClaims({store, call}: Session, node: string): Promise<boolean>
   return entries.some(({key}) => key === marker || key.startsWith(`${marker}/`));
 }
 
-/** Deletes the resources of a kind whose spec says so. They are read as plain JSON: not all of these kinds are declared. */
+/** Deletes the resources of a kind whose spec says so, read as plain JSON: an object that breaks a rule goes as well. */
 async function deleteWhere(
   session: Session,
   plural: string,

@@ -1,20 +1,40 @@
 /** What a person may not write: resources that Calico keeps itself. */
 import type {ResourceId, ResourceKind} from '../../model/kind.ts';
 import {ClusterInformation} from '../../model/kinds/cluster-information.ts';
+import {KubeControllersConfiguration} from '../../model/kinds/kube-controllers-configuration.ts';
+import {NetworkPolicy} from '../../model/kinds/network-policy.ts';
 import {DEFAULT_ALLOW_PROFILE, Profile} from '../../model/kinds/profile.ts';
+import {BUILT_IN_TIERS, Tier} from '../../model/kinds/tier.ts';
+import {nameOf} from '../error-text.ts';
 
 export type WriteVerb = 'create' | 'update' | 'delete';
 
+/** Policies of Kubernetes, as they are shown among those of Calico. */
+const KUBERNETES_POLICY = 'knp.default.';
+
 /** Why the write is refused; undefined when it is not. */
-export function refusalOf(kind: ResourceKind, {name}: ResourceId, verb: WriteVerb): string | undefined {
-  if (kind.kind === ClusterInformation.kind)
-    return `operation ${CLUSTER_INFORMATION_VERBS[verb]} is not supported on ${kind.kind}`;
-  if (kind.kind === Profile.kind && name === DEFAULT_ALLOW_PROFILE) {
-    const operation = verb.charAt(0).toUpperCase() + verb.slice(1);
-    const done = verb.endsWith('e') ? `${verb}d` : `${verb}ed`;
-    return `operation ${operation} is not supported on ${name}: The profile "${name}" is a default provided by Calico and cannot be ${done}`;
+export function refusalOf(kind: ResourceKind, id: ResourceId, verb: WriteVerb): string | undefined {
+  const {name} = id;
+  switch (kind.kind) {
+    case ClusterInformation.kind:
+      return `operation ${CLUSTER_INFORMATION_VERBS[verb]} is not supported on ${kind.kind}`;
+    case Profile.kind:
+      return name === DEFAULT_ALLOW_PROFILE ? defaultProfileRefusal(verb) : undefined;
+    case Tier.kind:
+      return verb === 'delete' && BUILT_IN_TIERS.has(name)
+        ? `operation Delete is not supported on ${name}: Cannot delete ${name} tier`
+        : undefined;
+    case NetworkPolicy.kind:
+      return name.startsWith(KUBERNETES_POLICY) && verb === 'create'
+        ? `operation create or apply is not supported on ${nameOf(kind, id)}: kubernetes network policies must be managed through the kubernetes API`
+        : undefined;
+    case KubeControllersConfiguration.kind:
+      return name !== 'default' && verb === 'create'
+        ? 'Cannot create a Kube Controllers Configuration resource with a name other than "default"'
+        : undefined;
+    default:
+      return undefined;
   }
-  return undefined;
 }
 
 const CLUSTER_INFORMATION_VERBS: Readonly<Record<WriteVerb, string>> = {
@@ -22,6 +42,11 @@ const CLUSTER_INFORMATION_VERBS: Readonly<Record<WriteVerb, string>> = {
   update: 'apply or replace',
   delete: 'delete',
 };
+
+function defaultProfileRefusal(verb: WriteVerb): string {
+  const operation = verb.charAt(0).toUpperCase() + verb.slice(1);
+  return `operation ${operation} is not supported on ${DEFAULT_ALLOW_PROFILE}: The profile "${DEFAULT_ALLOW_PROFILE}" is a default provided by Calico and cannot be ${verb}d`;
+}
 
 /** The profile that is always there and never stored, as a reader sees it. */
 export const defaultAllowProfile = (): ReturnType<typeof Profile.create> => {

@@ -32,7 +32,6 @@ void t.test('settings come from the environment, or from a file in its place', a
     [[], {DATASTORE_TYPE: 'bogus'}, /DATASTORE_TYPE is "bogus": it must be etcdv3, kubernetes or embedded/],
     [[], {DATASTORE_TYPE: 'embedded', CALICO_STORE: 'store'}, /CALICO_STORE is "store": it must be an absolute path/],
     [[], {DATASTORE_TYPE: 'kubernetes'}, /cannot use the datastore kubernetes yet/],
-    [['-c', 'none.yaml'], {}, /Error reading config file: none.yaml/],
     [
       ['-c', file('a.yaml', 'apiVersion: v9\nkind: CalicoAPIConfig')],
       {},
@@ -56,6 +55,16 @@ void t.test('settings come from the environment, or from a file in its place', a
     t.match(stdout, /^Failed to create Calico API client: [^\n]+\n$/);
     t.match(stdout, message);
   }
+});
+
+void t.test('a file of settings that is named must be there', async (t) => {
+  t.same(await rig.run(['get', 'ippool', '-c', 'none.yaml']), {
+    exit: 1,
+    stdout: 'Error reading config file: none.yaml\n',
+    stderr: '',
+  });
+  t.match(await rig.run(['get', 'ippool', '-c', 'default.cfg']), {exit: 0}, 'but for the default one');
+  t.match(await rig.run(['--allow-version-mismatch', 'get', 'ippool', '--allow-version-mismatch']), {exit: 0});
 });
 
 void t.test('a datastore that does not answer is named, and nothing hangs', async (t) => {
@@ -302,6 +311,30 @@ spec: {node: node1, orchestrator: k8s, pod: p, endpoint: eth0, interfaceName: ca
     stderr: '',
   });
   t.match(await rig.run(['delete', '-f', mixed]), {exit: 1, stderr: /^Failed to delete resource: .*\n[\s\S]*\n\n$/});
+});
+
+void t.test('what is named must be there, and what is used stays', async (t) => {
+  const head = 'apiVersion: projectcalico.org/v3\nkind: ';
+  const tier = file('tier.yaml', `${head}Tier\nmetadata: {name: t1}\nspec: {order: 5}\n`);
+  const policy = file('policy.yaml', `${head}GlobalNetworkPolicy\nmetadata: {name: g}\nspec: {tier: t1}\n`);
+  t.match(await rig.run(['apply', '-f', policy]), {
+    exit: 1,
+    stderr: /resource does not exist: Tier\(t1\) with error: <nil>/,
+  });
+  t.match(await rig.run(['apply', '-f', tier]), {exit: 0});
+  t.match(await rig.run(['apply', '-f', policy]), {exit: 0});
+  t.match(await rig.run(['delete', 'tier', 't1']), {exit: 1, stderr: /has policies: GlobalNetworkPolicy\(g\)\n/});
+  t.match(await rig.run(['delete', 'gnp', 'g']), {exit: 0});
+  t.match(await rig.run(['delete', 'tier', 't1']), {exit: 0});
+  const peer = file(
+    'peer.yaml',
+    `${head}BGPPeer\nmetadata: {name: p}\nspec: {peerIP: 192.0.2.1, asNumber: 1, filters: [f]}\n`,
+  );
+  t.match(await rig.run(['apply', '-f', peer]), {exit: 1, stderr: /'\[f\]' \(BGPFilter\(s\) not found\)/});
+  await rig.run(['apply', '-f', file('filter.yaml', `${head}BGPFilter\nmetadata: {name: f}\n`)]);
+  t.match(await rig.run(['apply', '-f', peer]), {exit: 0});
+  await rig.run(['delete', 'bgpfilter', 'f']);
+  t.match(await rig.run(['apply', '-f', peer]), {exit: 1, stderr: /not found/}, 'also when it is changed');
 });
 
 void t.test('many resources', async (t) => {

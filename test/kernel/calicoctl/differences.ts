@@ -20,7 +20,7 @@ export interface Difference {
 
 /** Up to and with the words that tell a script what kind of failure it is. */
 const FRAME =
-  /^failed to (?:create|apply) '\w+' resource: \[error with (?:field|the following fields)|^failed to execute command: /;
+  /^(?:failed to (?:create|apply) '\w+' resource|failed to (?:create|apply) any '\w+' resources|hit error(?:\(s\))?): \[error with (?:field|the following fields)|^failed to execute command: /;
 
 /** `ours` as far as it begins as theirs does. */
 function sameFrame(theirs: string, ours: string): string {
@@ -31,13 +31,36 @@ function sameFrame(theirs: string, ours: string): string {
 export const DIFFERENCES: readonly Difference[] = [
   {
     name: 'panic',
-    reason: 'their table of such endpoints ends in a panic; ours is printed',
+    reason: 'their table of such resources ends in a panic; ours is printed',
     applies: (_, {stderr}) => stderr.startsWith('panic:'),
-    expected: (_, {stdout, changes}) => ({
-      stdout: /^NAMESPACE .*192\.0\.2\.99->10\.100\.0\.9 +\n/s.test(stdout) ? stdout : 'a table with the NAT',
-      stderr: '',
-      exit: 0,
-      changes,
+    expected: (_, {stdout, stderr, changes}) => {
+      const isMissing = stderr === 'resource does not exist: BGPFilter(no-such) with error: <nil>\n';
+      const row =
+        /^(?:NAMESPACE +)?NAME .*(?:192\.0\.2\.99->10\.100\.0\.9 |full-filter +2 +2 +1 +1 |Operator:\w+,Values:\[)/s;
+      return {
+        stdout: row.test(stdout) ? stdout : 'a table with what they could not print',
+        stderr: isMissing ? stderr : '',
+        exit: isMissing ? 1 : 0,
+        changes,
+      };
+    },
+  },
+  {
+    name: 'document named',
+    reason: 'of several documents the one that is wrong is named',
+    applies: (argv, {stderr}) => argv.includes('files/secondbadkind.yaml') && stderr !== '',
+    expected: (theirs) => ({
+      ...theirs,
+      stderr: theirs.stderr.replace('\n', ' (document 2 of files/secondbadkind.yaml)\n'),
+    }),
+  },
+  {
+    name: 'policy of Kubernetes',
+    reason: 'their message prints a Go structure; ours names the policy',
+    applies: (_, {stderr}) => stderr.includes('&{{NetworkPolicy projectcalico.org/v3}'),
+    expected: (theirs) => ({
+      ...theirs,
+      stderr: theirs.stderr.replace(/&\{\{.*\}\}/, 'NetworkPolicy(default/knp.default.x)'),
     }),
   },
   {
@@ -70,7 +93,8 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     name: 'text of a wrong type',
     reason: 'names resource, path, value and what is accepted; theirs names types of Go',
-    applies: (_, {stderr}) => stderr.includes('json: cannot unmarshal') && stderr.includes('Go struct field'),
+    applies: (_, {stderr}) =>
+      /while decoding JSON: (?:json: cannot unmarshal .* Go struct field|minimum port)/.test(stderr),
     expected: (theirs, {stderr}) => ({...theirs, stderr: judgedLater(theirs.stderr, stderr)}),
   },
   {
@@ -82,10 +106,10 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     name: 'text of YAML that cannot be read',
     reason: 'the words of another parser; the line is that of the place',
-    applies: (_, {stderr}) => stderr.includes('did not find expected'),
+    applies: (_, {stderr}) => /did not find expected|unsupported value: \+Inf/.test(stderr),
     expected: (theirs, {stderr}) => ({
       ...theirs,
-      stderr: /^failed to execute command: error converting YAML to JSON: yaml: line [12]: .+\n$/.test(stderr)
+      stderr: /^failed to execute command: error converting YAML to JSON: yaml: line [124]: .+\n$/.test(stderr)
         ? stderr
         : theirs.stderr,
     }),
@@ -119,9 +143,9 @@ export const DIFFERENCES: readonly Difference[] = [
 const isOfTheClient = (stderr: string): boolean =>
   /CIDR overlaps with IPPool|cannot be modified|cannot be changed|must not be set for a Create request/.test(stderr);
 
-/** What theirs refuses while reading a FelixConfiguration, ours may refuse with the other rules of its fields. */
+/** What theirs refuses while reading the file, ours may refuse with the other rules of its fields. */
 function judgedLater(theirs: string, ours: string): string {
-  const isRule = /^failed to (?:create|apply) 'FelixConfiguration' resource: \[error with field spec\.\w+ = '[^']+' \(/;
+  const isRule = /^failed to (?:create|apply) '\w+' resource: \[error with field spec\.[\w.[\]]+ = '[^']+' \(/;
   return isRule.test(ours) ? ours : sameFrame(theirs, ours);
 }
 

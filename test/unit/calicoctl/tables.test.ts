@@ -62,6 +62,9 @@ void t.test('numbers as Go prints them', async (t) => {
   t.equal(formatGoFloat(1e21), '1e+21');
   t.equal(formatGoFloat(0.1), '0.1');
   t.equal(formatGoFloat(1e-7), '1e-07');
+  t.equal(formatGoFloat(1_000_000), '1e+06');
+  t.equal(formatGoFloat(1_000_000.25), '1.00000025e+06');
+  t.equal(formatGoFloat(123_456), '123456');
   for (const [value, rounded] of [
     [12.5, 12],
     [62.5, 62],
