@@ -16,18 +16,26 @@ import {setImmediate as nextTurn} from 'node:timers/promises';
 import {parseIpWithPrefix} from '../lib/cidr.ts';
 import {AgentError} from '../lib/errors.ts';
 import type {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
-import {getLink} from '../netlink/links.ts';
 import {type Addresses, assignAddresses, hostNetwork, OWN_IPAM} from './addresses.ts';
 import {parseCniArgs} from './cni-args.ts';
 import {requireDatastoreReady} from './datastore-gate.ts';
 import {ensureNetworkProfile} from './network-profile.ts';
 import {podMtu} from './pod-mtu.ts';
-import {isPair, type PodSettings, type PodVeth} from './pod-network.ts';
+import type {PodSettings, PodVeth} from './pod-network.ts';
+import {inspectPodSide} from './pod-side.ts';
 import {type AttachmentRequest, requireNetns} from './request.ts';
 import type {CniResult} from './result.ts';
 import {type Call, CLEAN_UP, type Services} from './services.ts';
 import {together, Undo} from './undo.ts';
-import {buildEndpoint, endpointIdOf, requireEndpoint, type Workload, workloadOf} from './workload.ts';
+import {
+  buildEndpoint,
+  endpointIdOf,
+  endpointKeyPrefixOf,
+  lockNames,
+  requireEndpoint,
+  type Workload,
+  workloadOf,
+} from './workload.ts';
 
 export async function add(request: AttachmentRequest, services: Services, call: Call): Promise<CniResult> {
   const {config, containerId} = request;
@@ -40,10 +48,6 @@ export async function add(request: AttachmentRequest, services: Services, call: 
     new Add(request, workload, netns, services, call).run(),
   );
 }
-
-/** A pod and a container each have one call at a time. */
-export const lockNames = ({orchestrator, namespace, pod, containerId}: Workload): string[] =>
-  pod === undefined ? [containerId] : [containerId, `${orchestrator}/${namespace}/${pod}`];
 
 function requireSupported({config, program}: AttachmentRequest, {orchestrator}: Workload): void {
   if (config.policyType === 'k8s')
@@ -93,21 +97,31 @@ class Add {
   }
 
   async #connect(): Promise<CniResult> {
-    const {endpoints, resources} = this.#services;
-    const {signal} = this.#call;
-    const looked = together(endpoints.of(this.#workload, {signal}), requireDatastoreReady(resources, {signal}));
-    // While the datastore looks: no endpoint could be written for such a workload, so nothing is done for it.
-    const [[[existing]]] = await together(looked, requireEndpoint(this.#workload, this.#request.ifname));
+    const existing = this.#isCertainlyNew() ? undefined : await this.#look();
     const answer = existing === undefined ? undefined : await this.#answerFrom(existing);
     if (answer !== undefined) return answer;
-    const [[addresses, veth]] = await together(
-      this.#obtain(existing),
-      ensureNetworkProfile(this.#request.config.name, resources, {signal}),
-    );
+    const [addresses, veth] = await this.#obtain(existing);
     using _ = veth;
     const result = await this.#bringUp(addresses, veth, existing);
     await this.#releaseReplaced(existing, addresses);
     return result;
+  }
+
+  #isCertainlyNew(): boolean {
+    const {view} = this.#services;
+    const prefix = endpointKeyPrefixOf(this.#workload);
+    return prefix !== undefined && view.isReadyFor(this.#request.config.name) && view.hasNoEndpoint(prefix);
+  }
+
+  /** The endpoint of the workload, if it has one. Throws when the datastore is not ready. */
+  async #look(): Promise<WorkloadEndpoint | undefined> {
+    const {endpoints, resources} = this.#services;
+    const {signal} = this.#call;
+    const looking = together(endpoints.of(this.#workload, {signal}), requireDatastoreReady(resources, {signal}));
+    // While the datastore looks: no endpoint could be written for such a workload, so nothing is done for it.
+    const [[[existing]]] = await together(looking, requireEndpoint(this.#workload, this.#request.ifname));
+    await ensureNetworkProfile(this.#request.config.name, resources, {signal});
+    return existing;
   }
 
   /** With nothing there yet, nothing is lost by making the link before it is sure that there are addresses. */
@@ -118,13 +132,14 @@ class Add {
       assigned = await this.#assign();
       return requireAddresses(assigned);
     };
-    if (existing === undefined) {
-      const assigning = assign();
-      // One turn, in which IPAM sends its commit to the datastore; the kernel then works at the same time.
-      const making = nextTurn().then(() => this.#createVeth(existing));
-      return together(assigning, making);
-    }
-    return [await assign(), await this.#createVeth(existing)];
+    if (existing !== undefined) return [await assign(), await this.#createVeth(existing)];
+    const assigning = assign();
+    // One turn, in which IPAM sends its commit to the datastore; the kernel then works at the same time.
+    const making = nextTurn().then(async () => {
+      await requireEndpoint(this.#workload, this.#request.ifname);
+      return this.#createVeth(existing);
+    });
+    return together(assigning, making);
   }
 
   async #bringUp(addresses: Addresses, veth: PodVeth, existing: WorkloadEndpoint | undefined): Promise<CniResult> {
@@ -209,9 +224,11 @@ class Add {
 
   /** The result of an ADD that finds its work done; undefined when it is not. */
   async #answerFrom(existing: WorkloadEndpoint): Promise<CniResult | undefined> {
-    const {endpoints, felix} = this.#services;
+    const {endpoints, felix, podNetwork} = this.#services;
     const {signal} = this.#call;
-    if (this.#workload.orchestrator !== 'cni' || !(await this.#isConnected(existing))) return undefined;
+    if (this.#workload.orchestrator !== 'cni') return undefined;
+    // An ADD that was broken off left the endpoint, and perhaps half of the rest.
+    if ((await inspectPodSide(existing, this.#netns.fd, podNetwork, signal)) !== undefined) return undefined;
     const {name} = this.#request.config;
     const profiles = existing.spec.profiles ?? [];
     if (!profiles.includes(name)) {
@@ -220,14 +237,6 @@ class Add {
     }
     await felix.waitForEndpoint(endpointIdOf(existing), signal);
     return this.#result(existing, {mtu: undefined, routes: []});
-  }
-
-  async #isConnected({spec}: WorkloadEndpoint): Promise<boolean> {
-    const {podNetwork} = this.#services;
-    using pod = podNetwork.openPod(this.#netns.fd);
-    const link = await getLink(pod, {name: spec.endpoint ?? ''});
-    const host = await podNetwork.hostLink(spec.interfaceName ?? '');
-    return link !== undefined && host !== undefined && link.mac === spec.mac && isPair(link, host);
   }
 
   /** What an earlier ADD of this container had got, nobody can use any more. */

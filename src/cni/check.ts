@@ -6,15 +6,12 @@
  */
 import {AgentError} from '../lib/errors.ts';
 import type {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
-import {dumpAddresses} from '../netlink/addresses.ts';
-import {getLink} from '../netlink/links.ts';
-import {lockNames} from './add.ts';
 import {OWN_IPAM} from './addresses.ts';
 import {parseCniArgs} from './cni-args.ts';
-import {isPair} from './pod-network.ts';
+import {inspectPodSide} from './pod-side.ts';
 import {type AttachmentRequest, requireNetns} from './request.ts';
 import type {Call, Services} from './services.ts';
-import {endpointIdOf, endpointNameOf, type Workload, workloadOf} from './workload.ts';
+import {endpointIdOf, endpointNameOf, lockNames, type Workload, workloadOf} from './workload.ts';
 
 /** How long the host's side may need: it is in place already, or something is wrong. */
 const REPORT_MS = 5_000;
@@ -28,7 +25,8 @@ export async function check(request: AttachmentRequest, services: Services, call
   const netns = requireNetns(request.netns);
   await services.lock.run(lockNames(workload), call.signal, async () => {
     const endpoint = await findEndpoint(request, workload, services, call);
-    await checkPodSide(endpoint, netns.fd, services, call);
+    const problem = await inspectPodSide(endpoint, netns.fd, services.podNetwork, call.signal);
+    if (problem !== undefined) throw new AgentError('E_CNI_FAILED', problem);
     await checkAddresses(endpoint, workload, request, services, call);
     const signal = AbortSignal.any([call.signal, AbortSignal.timeout(REPORT_MS)]);
     await services.felix.waitForEndpoint(endpointIdOf(endpoint), signal);
@@ -51,28 +49,6 @@ async function findEndpoint(
       containerId: endpoint.spec.containerID,
     });
   return endpoint;
-}
-
-async function checkPodSide(
-  {spec}: WorkloadEndpoint,
-  netnsFd: number,
-  {podNetwork}: Services,
-  {signal}: Call,
-): Promise<void> {
-  const {interfaceName = '', endpoint = '', mac, ipNetworks = []} = spec;
-  using socket = podNetwork.openPod(netnsFd);
-  const link = await getLink(socket, {name: endpoint});
-  if (link === undefined) throw wrong('the interface of the container is gone', {interface: endpoint});
-  if (!link.up) throw wrong('the interface of the container is down', {interface: endpoint});
-  if (link.mac !== mac) throw wrong('the interface of the container has another MAC', {interface: endpoint, mac});
-  const host = await podNetwork.hostLink(interfaceName);
-  if (host === undefined || !isPair(link, host))
-    throw wrong('the interface of the container does not lead to the host', {interface: endpoint, host: interfaceName});
-  const addresses = await dumpAddresses(socket, {index: link.index}, signal);
-  const present = new Set(addresses.map(({ip}) => ip));
-  for (const net of ipNetworks)
-    if (!present.has(net.split('/')[0] ?? net))
-      throw wrong('the interface of the container lacks an address', {interface: endpoint, address: net});
 }
 
 async function checkAddresses(

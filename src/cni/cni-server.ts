@@ -34,9 +34,10 @@ import type {FelixPort} from './felix-port.ts';
 import {gc} from './gc.ts';
 import {ipamAdd, ipamCheck, ipamDel} from './ipam-plugin.ts';
 import {removeLeftOvers} from './left-overs.ts';
+import {NodeView} from './node-view.ts';
 import {mtuFileReader} from './pod-mtu.ts';
 import {PodNetwork} from './pod-network.ts';
-import {type CniRequest, readRequest} from './request.ts';
+import {type AttachmentRequest, type GcRequest, readRequest} from './request.ts';
 import {printResult} from './result.ts';
 import type {Call, Readiness, Services} from './services.ts';
 import type {ShimSession} from './shim-session.ts';
@@ -57,7 +58,7 @@ export interface CniServerOptions {
   readonly mtuFile?: string | undefined;
   /** A call that takes longer fails and is undone; default 60 s. */
   readonly callLimitMs?: number | undefined;
-  /** How long `stop` lets calls under way go on; default 20 s. */
+  /** How long `stop` lets calls under way go on before it has them undone; default 5 s. */
   readonly stopGraceMs?: number | undefined;
 }
 
@@ -81,10 +82,12 @@ export const DEFAULT_SOCKET = '/var/run/calico/cni/cni.sock';
 const DEFAULT_MTU_FILE = '/var/lib/calico/mtu';
 /** Less than the plugin's own 90 s, with room for undoing. */
 const CALL_LIMIT_MS = 60_000;
-const STOP_GRACE_MS = 20_000;
+const STOP_GRACE_MS = 5_000;
 const LEFT_OVER_RETRY_MS = 30_000;
 
 export class CniServer {
+  /** Feed it from the datastore's Syncer: then an ordinary ADD asks the datastore nothing. Works without. */
+  readonly sink: NodeView;
   readonly #options: CniServerOptions;
   readonly #services: Services;
   readonly #socket: SocketServer;
@@ -103,6 +106,7 @@ export class CniServer {
     const log = dependencies.log.child({module: 'cni'});
     const metrics = new CniMetrics({registry});
     this.#options = options;
+    this.sink = new NodeView(options);
     this.#addon = addon;
     this.#clock = clock;
     this.#startedMs = clock.wallMs();
@@ -116,7 +120,8 @@ export class CniServer {
       nodeAllocator,
       allocator: new Allocator({store, clock, log, rules}),
       felix,
-      endpoints: new Endpoints({store, resources, felix, clock}),
+      endpoints: new Endpoints({store, resources, felix, clock, view: this.sink}),
+      view: this.sink,
       podNetwork: new PodNetwork(options, {addon, clock}),
       settings: new AgentSettings(options, {log}),
       lock: new AttachmentLock(),
@@ -210,9 +215,8 @@ export class CniServer {
       const request = readRequest(shim, fd, {addon: this.#addon, hostInode: this.#hostInode});
       const {name, json} = request.config;
       this.#services.settings.compare(name, json, {isAdd: request.verb === 'ADD'});
-      return request.verb === 'STATUS'
-        ? {text: '', failure: await status(this.#services, call)}
-        : {text: await this.#run(request, call), failure: undefined};
+      if (request.verb === 'STATUS') return {text: '', failure: await status(this.#services, call)};
+      return {text: await this.#run(request, call), failure: undefined};
     } catch (error) {
       const failure = cniFailureOf(error);
       this.#recorder.failed(codeOf(error));
@@ -232,7 +236,7 @@ export class CniServer {
   }
 
   /** What goes to standard output. */
-  async #run(request: CniRequest, call: Call): Promise<string> {
+  async #run(request: AttachmentRequest | GcRequest, call: Call): Promise<string> {
     const services = this.#services;
     const isIpamAlone = request.program === OWN_IPAM;
     switch (request.verb) {
@@ -247,8 +251,6 @@ export class CniServer {
         return isIpamAlone ? '' : 'OK\n';
       case 'GC':
         await gc(request, services, call);
-        return '';
-      case 'STATUS':
         return '';
     }
   }

@@ -11,7 +11,6 @@
  */
 import {AgentError} from '../lib/errors.ts';
 import type {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
-import {lockNames} from './add.ts';
 import {releaseAddresses} from './addresses.ts';
 import {parseCniArgs} from './cni-args.ts';
 import {requireDatastoreReady} from './datastore-gate.ts';
@@ -19,7 +18,7 @@ import {isOf} from './endpoints.ts';
 import {type AttachmentRequest, requireNetns} from './request.ts';
 import type {Call, Services} from './services.ts';
 import {together} from './undo.ts';
-import {endpointNameOf, type Workload, workloadOf} from './workload.ts';
+import {endpointNameOf, lockNames, type Workload, workloadOf} from './workload.ts';
 
 const ENOENT = 2;
 

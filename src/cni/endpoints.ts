@@ -11,12 +11,14 @@ import {retry} from '../lib/retry.ts';
 import {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
 import {workloadEndpointNamePrefix} from '../model/names.ts';
 import type {FelixPort} from './felix-port.ts';
+import type {NodeView} from './node-view.ts';
 import {endpointKeyPrefixOf, isEndpointOf, type Workload} from './workload.ts';
 
 export interface EndpointsDependencies {
   readonly store: Pick<Store, 'list'>;
   readonly resources: Resources;
   readonly felix: FelixPort;
+  readonly view: NodeView;
   readonly clock: Clock;
 }
 
@@ -73,9 +75,10 @@ export class Endpoints {
     previous: WorkloadEndpoint | undefined,
     call: CallOptions,
   ): Promise<WorkloadEndpoint> {
-    const {felix, resources, clock} = this.#dependencies;
+    const {felix, resources, clock, view} = this.#dependencies;
     const id = idOf(endpoint);
-    const local = felix.localEndpoints.put(WorkloadEndpoint.key(id), endpoint);
+    const key = WorkloadEndpoint.key(id);
+    const local = felix.localEndpoints.put(key, endpoint);
     let replaced = previous?.metadata.resourceVersion;
     const attempt = async (count: number): Promise<WorkloadEndpoint> => {
       if (count > 1) replaced = (await resources.get(WorkloadEndpoint, id, call))?.metadata.resourceVersion;
@@ -86,6 +89,7 @@ export class Endpoints {
     };
     try {
       const stored = await retry(attempt, CONFLICTS, {clock, signal: call.signal});
+      view.note(key, stored.metadata.resourceVersion);
       local.succeeded({revision: stored.metadata.resourceVersion, replaced});
       return stored;
     } catch (error) {
@@ -111,12 +115,14 @@ export class Endpoints {
   }
 
   async #delete(current: WorkloadEndpoint, call: CallOptions): Promise<boolean> {
-    const {felix, resources} = this.#dependencies;
+    const {felix, resources, view} = this.#dependencies;
     const id = idOf(current);
+    const key = WorkloadEndpoint.key(id);
     const {resourceVersion} = current.metadata;
-    const local = felix.localEndpoints.remove(WorkloadEndpoint.key(id));
+    const local = felix.localEndpoints.remove(key);
     try {
       await resources.delete(WorkloadEndpoint, id, {resourceVersion}, call);
+      view.note(key, undefined);
       local.succeeded({revision: undefined, replaced: resourceVersion});
       return true;
     } catch (error) {
@@ -133,7 +139,7 @@ export const isOf = ({spec}: WorkloadEndpoint, containerId: string): boolean =>
 
 const idOf = ({metadata: {name, namespace}}: WorkloadEndpoint) => ({name, namespace});
 
-/** Undefined for what cannot be read: it is nobody's endpoint, and writing it anew repairs it. */
+/** Undefined for what cannot be read: it tells nothing about anybody's pod, and a write to its name will say what is wrong. */
 function readable(value: string, key: string): WorkloadEndpoint | undefined {
   try {
     return WorkloadEndpoint.decode(value, key);

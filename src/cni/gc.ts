@@ -4,10 +4,10 @@ import {OWN_IPAM} from './addresses.ts';
 import {requireDatastoreReady} from './datastore-gate.ts';
 import {runDelegate} from './delegate.ts';
 import {collectGarbage} from './left-overs.ts';
-import type {PluginRequest} from './request.ts';
+import type {GcRequest} from './request.ts';
 import type {Call, Services} from './services.ts';
 
-export async function gc(request: PluginRequest, services: Services, call: Call): Promise<void> {
+export async function gc(request: GcRequest, services: Services, call: Call): Promise<void> {
   const {config, args, stdin} = request;
   const {validAttachments, ipam, name} = config;
   // Without the list everything would go.

@@ -3,13 +3,12 @@
  * look at ClusterInformation.
  */
 import {AgentError} from '../lib/errors.ts';
-import {lockNames} from './add.ts';
 import {assignAddresses, releaseAddresses} from './addresses.ts';
 import {parseCniArgs} from './cni-args.ts';
 import type {AttachmentRequest} from './request.ts';
 import type {CniResult} from './result.ts';
 import type {Call, Services} from './services.ts';
-import {type Workload, workloadOf} from './workload.ts';
+import {lockNames, type Workload, workloadOf} from './workload.ts';
 
 export async function ipamAdd(request: AttachmentRequest, services: Services, call: Call): Promise<CniResult> {
   const workload = workloadOfRequest(request, services);

@@ -13,10 +13,12 @@
 import type {CallOptions} from '../datastore/store.ts';
 import type {Allocation} from '../ipam/block.ts';
 import {type ReclaimCandidate, type ReclaimResult, reclaim} from '../ipam/reclaim.ts';
+import {HANDLES_PREFIX} from '../model/keys.ts';
 import type {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
+import {workloadHandleId} from '../model/names.ts';
 import type {Attachment} from './network-config.ts';
 import type {Services} from './services.ts';
-import {ENDPOINT_ATTRIBUTE, workloadOf} from './workload.ts';
+import {ENDPOINT_ATTRIBUTE, lockNamesOf, workloadOf} from './workload.ts';
 
 export interface LeftOverResult {
   readonly endpoints: number;
@@ -51,11 +53,7 @@ export async function collectGarbage(
   const containers = new Set(valid.map(({containerId}) => containerId));
   const attachments = new Set(valid.map(({containerId, ifname}) => `${containerId} ${ifname}`));
   const startedMs = services.clock.wallMs();
-  const ofNetwork = new Set<string>();
-  await reclaimAddresses(services, startedMs, call, (candidate) => {
-    if (candidate.networkName === network) ofNetwork.add(candidate.containerId);
-    return false;
-  });
+  const ofNetwork = await containersOf(services, network, call);
   const isUnused = async ({spec}: WorkloadEndpoint): Promise<boolean> => {
     const {containerID = '', endpoint = '', profiles = []} = spec;
     if (containerID === '' || attachments.has(`${containerID} ${endpoint}`)) return false;
@@ -71,6 +69,13 @@ export async function collectGarbage(
   return {endpoints: removed.length, addresses: released};
 }
 
+/** Containers that have addresses of the network, on this node or another. */
+async function containersOf({store}: Services, network: string, call: CallOptions): Promise<ReadonlySet<string>> {
+  const prefix = `${HANDLES_PREFIX}${workloadHandleId(network, '')}`;
+  const {entries} = await store.list(prefix, call);
+  return new Set(entries.map(({key}) => key.slice(prefix.length)));
+}
+
 /** Removes endpoints and the links that belong to them; each under the lock of its container, looked at again there. */
 async function removeEndpoints(
   services: Services,
@@ -83,7 +88,7 @@ async function removeEndpoints(
   for (const endpoint of await endpoints.ofNode(nodeName, call)) {
     const {containerID = '', interfaceName = ''} = endpoint.spec;
     if (containerID === '' || lock.isTaken(containerID) || !(await isDead(endpoint))) continue;
-    await lock.run([containerID], signal, async () => {
+    await lock.run(lockNamesOf(endpoint), signal, async () => {
       if (!(await isDead(endpoint)) || !(await endpoints.remove(endpoint, containerID, call))) return;
       removed.push(endpoint);
       if ((await podNetwork.hostLink(interfaceName)) !== undefined) await podNetwork.deleteHostLink(interfaceName);

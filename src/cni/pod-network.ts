@@ -67,8 +67,7 @@ const HOST_MAC = 'ee:ee:ee:ee:ee:ee';
 /** Nobody has this address: the host answers for it (proxy ARP). */
 const IPV4_GATEWAY = '169.254.1.1';
 const CONFIGURE_COST_US = 80;
-/** The kernel gives the host's end its address a moment after the link is up. */
-const LINK_LOCAL_WAITS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 200];
+const USABLE_WAITS_MS = [1, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 
 type Step = readonly [what: string, write: (writer: MessageWriter) => void];
 
@@ -172,6 +171,8 @@ export class PodNetwork implements Disposable {
       ...destinations.map((dst) => routeStep({dst, gateway, oif: index})),
       ...ipv6.map((net) => addressStep(net, index)),
     ]);
+    const wanted = ipv6.map((net) => net.split('/')[0]);
+    await this.#usableAddresses(socket, index, signal, (usable) => wanted.every((ip) => usable.includes(ip ?? '')));
   }
 
   /** It follows from the MAC only where nobody changed addr_gen_mode, so it is read. */
@@ -179,14 +180,30 @@ export class PodNetwork implements Disposable {
     const index = (await getLink(this.#host, {name: hostInterface}))?.index;
     if (index === undefined)
       throw new AgentError('E_CNI_FAILED', 'the host side of the veth is gone', {link: hostInterface});
+    const isLinkLocal = (ip: string) => ip.startsWith('fe80:');
+    const usable = await this.#usableAddresses(this.#host, index, signal, (ips) => ips.some(isLinkLocal));
+    return usable.find(isLinkLocal) ?? '';
+  }
+
+  /**
+   * IPv6 addresses of the link as soon as they are enough. The kernel makes them usable a moment later than it takes
+   * them, and until then nobody is answered who asks for them: the first packets would wait for a second.
+   */
+  async #usableAddresses(
+    socket: RouteSocket,
+    index: number,
+    signal: AbortSignal,
+    areEnough: (usable: readonly string[]) => boolean,
+  ): Promise<readonly string[]> {
     for (let attempt = 0; ; attempt++) {
-      const addresses = await dumpAddresses(this.#host, {family: 6, index}, signal);
-      const found = addresses.find(({ip}) => ip.startsWith('fe80:'));
-      if (found !== undefined) return found.ip;
-      const waitMs = LINK_LOCAL_WAITS_MS[attempt];
+      const addresses = await dumpAddresses(socket, {family: 6, index}, signal);
+      const usable = addresses.filter(({tentative}) => !tentative).map(({ip}) => ip);
+      if (areEnough(usable)) return usable;
+      const waitMs = USABLE_WAITS_MS[attempt];
       if (waitMs === undefined)
-        throw new AgentError('E_CNI_FAILED', 'the host side of the veth has no link-local address to route to', {
-          link: hostInterface,
+        throw new AgentError('E_CNI_FAILED', 'the IPv6 addresses of the veth do not become usable', {
+          usable,
+          tentative: addresses.filter(({tentative}) => tentative).map(({ip}) => ip),
         });
       await sleep(this.#dependencies.clock, waitMs, signal);
     }

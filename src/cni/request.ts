@@ -40,12 +40,15 @@ export interface AttachmentRequest extends Common {
   readonly netns: Netns;
 }
 
-/** A call about the plugin. */
-export interface PluginRequest extends Common {
-  readonly verb: 'STATUS' | 'GC';
+export interface StatusRequest extends Common {
+  readonly verb: 'STATUS';
 }
 
-export type CniRequest = AttachmentRequest | PluginRequest;
+export interface GcRequest extends Common {
+  readonly verb: 'GC';
+}
+
+export type CniRequest = AttachmentRequest | StatusRequest | GcRequest;
 
 export interface RequestDependencies {
   readonly addon: Pick<Addon, 'networkNamespace'>;
@@ -78,7 +81,7 @@ export function readRequest(shim: ShimRequest, fd: number | undefined, dependenc
   const version = requireVersion(versionOf(json), verb);
   const config = readNetworkConfig(json, name);
   const common = {program: shim.program, version, config, stdin: shim.stdin, args: variable('CNI_ARGS')};
-  if (!isAboutContainer) return {...common, verb};
+  if (!isAboutContainer) return verb === 'GC' ? {...common, verb} : {...common, verb};
   return {...common, verb, containerId, ifname, netns: readNetns(shim, fd, dependencies)};
 }
 

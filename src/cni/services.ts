@@ -11,6 +11,7 @@ import type {AttachmentLock} from './attachment-lock.ts';
 import type {CniMetrics} from './cni-metrics.ts';
 import type {Endpoints} from './endpoints.ts';
 import type {FelixPort} from './felix-port.ts';
+import type {NodeView} from './node-view.ts';
 import type {PodNetwork} from './pod-network.ts';
 
 export interface Services {
@@ -27,6 +28,7 @@ export interface Services {
   readonly allocator: Allocator;
   readonly felix: FelixPort;
   readonly endpoints: Endpoints;
+  readonly view: NodeView;
   readonly podNetwork: PodNetwork;
   readonly settings: AgentSettings;
   readonly lock: AttachmentLock;

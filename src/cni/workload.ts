@@ -64,6 +64,24 @@ export function workloadOf({node, network, containerId, pod, interfacePrefix}: W
   };
 }
 
+/** A container and a pod each have one call at a time. */
+export const lockNames = ({
+  orchestrator,
+  namespace,
+  pod,
+  containerId,
+}: Pick<Workload, 'namespace' | 'pod' | 'containerId'> & {readonly orchestrator: string}): string[] =>
+  pod === undefined ? [containerId] : [containerId, `${orchestrator}/${namespace}/${pod}`];
+
+/** The lock of a call about this endpoint. */
+export const lockNamesOf = ({metadata, spec}: WorkloadEndpoint): string[] =>
+  lockNames({
+    orchestrator: spec.orchestrator ?? '',
+    namespace: metadata.namespace ?? '',
+    pod: spec.pod,
+    containerId: spec.containerID ?? '',
+  });
+
 /** Name of the endpoint for interface `endpoint`; undefined when there can be none. */
 export function endpointNameOf(workload: Workload, endpoint: string): string | undefined {
   const name = workloadEndpointName({...identityOf(workload), endpoint});

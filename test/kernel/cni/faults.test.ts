@@ -6,6 +6,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import t from 'tap';
+import type {Readiness} from '../../../src/cni/services.ts';
 import type {Store} from '../../../src/datastore/store.ts';
 import {AgentError} from '../../../src/lib/errors.ts';
 import {createNamespace} from '../netlink/support/test-namespace.ts';
@@ -166,4 +167,17 @@ void t.test('stopping lets calls end, and pods keep their network', async (t) =>
   t.same(second.addresses(), [ips[0]?.address]);
   t.same(hostLinks(agent.node), ['califirst', 'calisecond']);
   t.match((await agent.call('ADD', first)).stdout, /"code": 11/, 'nobody answers any more');
+});
+
+void t.test('STATUS says when no pod can be added, and when those that are there may lack connectivity', async (t) => {
+  let readiness: Readiness = {state: 'unavailable', reason: 'the datastore is not in sync'};
+  const agent = await TestAgent.start({readiness: () => readiness});
+  t.teardown(() => agent.dispose());
+  using pod = new Pod('status');
+  const ask = async () => JSON.parse((await agent.call('STATUS', pod, {config: {cniVersion: '1.1.0'}})).stdout || '{}');
+  t.match(await ask(), {code: 50, details: 'the datastore is not in sync'});
+  readiness = {state: 'limited', reason: 'the data plane fails'};
+  t.match(await ask(), {code: 51, details: 'the data plane fails'});
+  readiness = {state: 'ready'};
+  t.same(await ask(), {});
 });

@@ -163,23 +163,6 @@ export class TestAgent {
     );
     const rules = new WatchedRules({store: this.store, log});
     this.#nodeAllocator = new NodeAllocator({node: nodeName}, {store: this.store, rules, clock, log});
-    const sinks = [this.felix, rules, this.#nodeAllocator];
-    this.#syncer = new Syncer(
-      {prefixes: [RESOURCES_PREFIX, BLOCKS_PREFIX, IPAM_CONFIG_KEY]},
-      {
-        store: this.store,
-        clock,
-        log,
-        sink: {
-          onStatus: (status) => {
-            for (const sink of sinks) sink.onStatus(status);
-          },
-          onUpdates: (updates) => {
-            for (const sink of sinks) sink.onUpdates(updates);
-          },
-        },
-      },
-    );
     this.server = new CniServer(
       {
         socketPath: this.socketPath,
@@ -201,6 +184,23 @@ export class TestAgent {
         log,
         registry: this.registry,
         stageMetrics,
+      },
+    );
+    const sinks = [this.felix, rules, this.#nodeAllocator, this.server.sink];
+    this.#syncer = new Syncer(
+      {prefixes: [RESOURCES_PREFIX, BLOCKS_PREFIX, IPAM_CONFIG_KEY]},
+      {
+        store: this.store,
+        clock,
+        log,
+        sink: {
+          onStatus: (status) => {
+            for (const sink of sinks) sink.onStatus(status);
+          },
+          onUpdates: (updates) => {
+            for (const sink of sinks) sink.onUpdates(updates);
+          },
+        },
       },
     );
   }
