@@ -17,6 +17,8 @@ const k8s = (pod: string, namespace = 'ns1') => ({
   CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${pod}`,
 });
 
+t.setTimeout(180_000);
+
 let agent: TestAgent;
 let before: AgentState;
 
@@ -46,9 +48,9 @@ t.beforeEach(async () => {
 const nothingLeft = async (t: {same(found: unknown, wanted: unknown, message: string): unknown}) =>
   t.same(await agent.state(), {...before, links: [], routes: [], endpoints: [], handles: []}, 'nothing is left');
 
-/** One of some packets: all namespaces of a machine share one table of neighbours, and others may have filled it. */
+/** One of many packets: all namespaces of a machine share one table of neighbours, and others may have filled it. */
 function isReached(ip: string): boolean {
-  const ping = ['ping', '-c', '20', '-i', '0.05', '-W', '1', ip];
+  const ping = ['ping', '-c', '1', '-i', '0.05', '-w', '5', ip];
   const {stdout} = spawnSync('ip', ['netns', 'exec', agent.node.name, ...ping], {encoding: 'utf8'});
   return / [1-9]\d* received/.test(stdout);
 }

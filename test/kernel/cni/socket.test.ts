@@ -12,6 +12,8 @@ import {LIMITS} from '../../../src/native/shim-protocol.ts';
 import {createRandom} from '../../helpers/random.ts';
 import {Pod, runPlugin, TestAgent} from './support/test-agent.ts';
 
+t.setTimeout(120_000);
+
 let agent: TestAgent;
 let pod: Pod;
 
