@@ -10,6 +10,7 @@ import {
   isMap,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Node,
   type Pair,
@@ -24,11 +25,14 @@ export const MOST_ALIASES = 100;
 const DEEPEST = 128;
 const TOO_DEEP = `nesting is deeper than ${DEEPEST}`;
 const MOST_VALUES = 1_000_000;
+const MOST_TOKENS = 4_000_000;
 
 /** The value of one YAML document; undefined when it holds nothing. Throws E_BAD_YAML, which names the line. */
 export function readYaml(text: string): JsonValue | undefined {
   const lines = new LineCounter();
-  const document = parse(text.replace(/^\uFEFF/, ''), lines);
+  const plain = text.replace(/^\uFEFF/, '');
+  checkTokens(plain);
+  const document = parse(plain, lines);
   const [error] = document.errors;
   if (error !== undefined) throw badYaml(lines.linePos(error.pos[0]).line, problemOf(error));
   return document.contents === null ? undefined : new Walker(lines).value(document.contents, 0);
@@ -49,6 +53,27 @@ function parse(text: string, lineCounter: LineCounter): ReturnType<typeof parseD
   } catch (error) {
     if (error instanceof RangeError) throw badYaml(1, TOO_DEEP);
     throw error;
+  }
+}
+
+/**
+ * Refuses what would cost the parser gigabytes before it begins: nesting, of brackets or of dashes on one line (deeper
+ * indentation is bounded by the size of the text), and the number of tokens.
+ */
+function checkTokens(text: string): void {
+  let depth = 0;
+  let dashes = 0;
+  let line = 1;
+  let tokens = 0;
+  for (const token of new Lexer().lex(text)) {
+    if (++tokens > MOST_TOKENS) throw badYaml(line, `there are more than ${MOST_TOKENS} tokens`);
+    if (token === '[' || token === '{') depth++;
+    else if (token === ']' || token === '}') depth--;
+    else if (token === '-' || token === '?') dashes++;
+    if (depth > DEEPEST || dashes > DEEPEST) throw badYaml(line, TOO_DEEP);
+    if (!token.includes('\n')) continue;
+    dashes = 0;
+    line += token.split('\n').length - 1;
   }
 }
 

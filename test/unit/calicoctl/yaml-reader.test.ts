@@ -61,13 +61,15 @@ void t.test('bombs are refused quickly', async (t) => {
   );
   const bombs: readonly (readonly [name: string, yaml: string, message: RegExp])[] = [
     ['aliases of aliases', laughs.join('\n'), /more than 100 aliases/],
-    ['depth of lists', '['.repeat(50_000), /deeper than 128/],
-    ['depth of maps', '{a: '.repeat(50_000), /deeper than 128/],
+    ['depth of lists', '['.repeat(1_000_000), /deeper than 128/],
+    ['depth of dashes', '- '.repeat(1_000_000), /deeper than 128/],
+    ['depth of maps', '{a: '.repeat(1_000_000), /deeper than 128/],
+    ['depth by indentation', Array.from({length: 200}, (_, i) => `${' '.repeat(i)}a:`).join('\n'), /deeper than 128/],
     ['closed depth', `${'['.repeat(200)}${']'.repeat(200)}`, /deeper than 128/],
   ];
   for (const [name, yaml, message] of bombs) t.throws(() => readYaml(yaml), {code: 'E_BAD_YAML', message}, name);
-  const wide = Array.from({length: 50_000}, (_, i) => `k${i}: 1`).join('\n');
-  t.equal(Object.keys(readYaml(wide) as object).length, 50_000, 'many keys take no time that grows with their square');
+  const wide = Array.from({length: 20_000}, (_, i) => `k${i}: 1`).join('\n');
+  t.equal(Object.keys(readYaml(wide) as object).length, 20_000, 'many keys take no time that grows with their square');
 });
 
 void t.test('garbage gives an error with a line or a value, never anything else', async (t) => {
@@ -98,7 +100,7 @@ void t.test('garbage gives an error with a line or a value, never anything else'
     '~',
     '1',
   ];
-  await forAll(3000, (random) => {
+  await forAll(800, (random) => {
     const yaml = Array.from({length: random.between(1, 40)}, () => random.pick(pieces)).join('');
     try {
       readYaml(yaml);
