@@ -28,12 +28,12 @@ import type {CniResult} from './result.ts';
 import {type Call, CLEAN_UP, type Services} from './services.ts';
 import {together, Undo} from './undo.ts';
 import {
-  buildEndpoint,
+  draftEndpoint,
   endpointIdOf,
   endpointKeyPrefixOf,
   lockNames,
-  requireEndpoint,
   type Workload,
+  withAddresses,
   workloadOf,
 } from './workload.ts';
 
@@ -56,6 +56,13 @@ function requireSupported({config, program}: AttachmentRequest, {orchestrator}: 
     throw new AgentError('E_CNI_BAD_FIELD', 'requested feature is not supported for this runtime: ip_addrs_no_ipam');
   if (program === 'calico' && config.ipam.type === '')
     throw new AgentError('E_CNI_BAD_FIELD', 'no plugin name provided: ipam.type is missing');
+}
+
+/** What an ADD has before it can bring anything up. */
+interface Obtained {
+  readonly addresses: Addresses;
+  readonly veth: PodVeth;
+  readonly endpoint: WorkloadEndpoint;
 }
 
 function requireAddresses(addresses: Addresses): Addresses {
@@ -100,10 +107,10 @@ class Add {
     const existing = this.#isCertainlyNew() ? undefined : await this.#look();
     const answer = existing === undefined ? undefined : await this.#answerFrom(existing);
     if (answer !== undefined) return answer;
-    const [addresses, veth] = await this.#obtain(existing);
-    using _ = veth;
-    const result = await this.#bringUp(addresses, veth, existing);
-    await this.#releaseReplaced(existing, addresses);
+    const obtained = await this.#obtain(existing);
+    using _ = obtained.veth;
+    const result = await this.#bringUp(obtained, existing);
+    await this.#releaseReplaced(existing, obtained.addresses);
     return result;
   }
 
@@ -117,44 +124,57 @@ class Add {
   async #look(): Promise<WorkloadEndpoint | undefined> {
     const {endpoints, resources} = this.#services;
     const {signal} = this.#call;
-    const looking = together(endpoints.of(this.#workload, {signal}), requireDatastoreReady(resources, {signal}));
-    // While the datastore looks: no endpoint could be written for such a workload, so nothing is done for it.
-    const [[[existing]]] = await together(looking, requireEndpoint(this.#workload, this.#request.ifname));
+    const [[existing]] = await together(
+      endpoints.of(this.#workload, {signal}),
+      requireDatastoreReady(resources, {signal}),
+    );
     await ensureNetworkProfile(this.#request.config.name, resources, {signal});
     return existing;
   }
 
   /** With nothing there yet, nothing is lost by making the link before it is sure that there are addresses. */
-  async #obtain(existing: WorkloadEndpoint | undefined): Promise<[Addresses, PodVeth]> {
+  async #obtain(existing: WorkloadEndpoint | undefined): Promise<Obtained> {
     let assigned: Addresses | undefined;
     this.#undo.add('addresses', async () => assigned?.release());
     const assign = async (): Promise<Addresses> => {
       assigned = await this.#assign();
       return requireAddresses(assigned);
     };
-    if (existing !== undefined) return [await assign(), await this.#createVeth(existing)];
+    const draft = () => draftEndpoint(this.#workload, this.#endpointName(existing), existing);
+    if (existing !== undefined) {
+      const endpoint = draft();
+      return {addresses: await assign(), veth: await this.#createVeth(existing), endpoint};
+    }
     const assigning = assign();
-    // One turn, in which IPAM sends its commit to the datastore; the kernel then works at the same time.
+    // One turn, in which IPAM sends its commit to the datastore; we and the kernel then work at the same time.
     const making = nextTurn().then(async () => {
-      await requireEndpoint(this.#workload, this.#request.ifname);
-      return this.#createVeth(existing);
+      const endpoint = draft();
+      return {endpoint, veth: await this.#createVeth(existing)};
     });
-    return together(assigning, making);
+    const [addresses, made] = await together(assigning, making);
+    return {...made, addresses};
   }
 
-  async #bringUp(addresses: Addresses, veth: PodVeth, existing: WorkloadEndpoint | undefined): Promise<CniResult> {
+  async #bringUp(
+    {addresses, veth, endpoint: draft}: Obtained,
+    existing: WorkloadEndpoint | undefined,
+  ): Promise<CniResult> {
     const {endpoints, felix, podNetwork, log} = this.#services;
     const {signal} = this.#call;
     const ipNetworks = addresses.ips.map(({address}) => hostNetwork(address));
     const settings = this.#podSettings(ipNetworks);
-    const facts = {endpoint: this.#endpointName(existing), mac: veth.link.mac ?? '', ipNetworks};
-    const endpoint = buildEndpoint(this.#workload, facts, existing);
+    const endpoint = withAddresses(draft, {mac: veth.link.mac ?? '', ipNetworks});
     this.#undo.add('endpoint', () => this.#restoreEndpoint(endpoint, existing));
-    const written = endpoints.write(endpoint, existing, {signal});
-    await together(
-      written,
-      together(podNetwork.configure(veth, settings), felix.waitForEndpoint(endpointIdOf(endpoint), signal)),
-    );
+    // When one of the three fails, Felix need not be waited for any longer.
+    const failure = new AbortController();
+    const breakOff = (error: unknown): never => {
+      failure.abort(error);
+      throw error;
+    };
+    const waiting = AbortSignal.any([signal, failure.signal]);
+    const written = endpoints.write(endpoint, existing, {signal}).catch(breakOff);
+    const plumbed = podNetwork.configure(veth, settings).catch(breakOff);
+    await together(written, together(plumbed, felix.waitForEndpoint(endpointIdOf(endpoint), waiting)));
     await podNetwork.configureIpv6(veth, settings, signal);
     signal.throwIfAborted();
     const {containerId, hostInterface, pod, namespace} = this.#workload;

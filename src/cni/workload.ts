@@ -124,42 +124,36 @@ export function ownerOf(workload: Workload, endpoint: string | undefined, wallMs
   return {handleId, attributes};
 }
 
-export interface EndpointFacts {
-  readonly endpoint: string;
-  readonly mac: string;
-  /** CIDRs of full length. */
-  readonly ipNetworks: readonly string[];
-}
-
-/** The endpoint as it is written. `previous` is what stands under that name: its labels and ports stay. */
-export function buildEndpoint(
+/**
+ * The endpoint as it is written, but for MAC and addresses. `previous` is what stands under that name: its labels and
+ * ports stay. Throws E_INVALID_RESOURCE when no endpoint can be written for the workload.
+ */
+export function draftEndpoint(
   workload: Workload,
-  {endpoint, mac, ipNetworks}: EndpointFacts,
+  endpoint: string,
   previous: WorkloadEndpoint | undefined,
 ): WorkloadEndpoint {
-  const {containerId, hostInterface, namespace, network} = workload;
+  const {containerId, hostInterface, namespace, network, node, orchestrator, pod} = workload;
   const name = endpointNameOf(workload, endpoint);
   if (name === undefined) throw noEndpointName(workload, endpoint);
-  const {node, orchestrator, pod} = workload;
   const facts = {
     node,
     orchestrator,
     ...(pod === undefined ? {} : {pod}),
     endpoint,
     containerID: containerId,
-    ipNetworks,
     profiles: [network],
     interfaceName: hostInterface,
-    mac,
   };
   if (previous !== undefined) return WorkloadEndpoint.complete({...previous, spec: {...previous.spec, ...facts}});
   return WorkloadEndpoint.create({metadata: {name, namespace}, spec: facts});
 }
 
-/** Rejects with E_INVALID_RESOURCE when no endpoint could be written for the workload. */
-export async function requireEndpoint(workload: Workload, endpoint: string): Promise<void> {
-  buildEndpoint(workload, {endpoint, mac: 'ee:ee:ee:ee:ee:ee', ipNetworks: []}, undefined);
-}
+/** The draft with what was found out meanwhile. */
+export const withAddresses = (
+  draft: WorkloadEndpoint,
+  facts: {readonly mac: string; readonly ipNetworks: readonly string[]},
+): WorkloadEndpoint => ({...draft, spec: {...draft.spec, ...facts}});
 
 function identityOf({node, orchestrator, pod, containerId}: Workload): WorkloadEndpointIdentity {
   return {node, orchestrator, containerID: containerId, ...(pod === undefined ? {} : {pod})};

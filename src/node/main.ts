@@ -181,11 +181,6 @@ async function runAgent(
     {node: nodeName, usePodCidr: settings.usePodCidr},
     {store, allocator, clock, log: log.child({module: 'tunnel-addresses'})},
   );
-  const syncer = new Syncer(
-    {prefixes: [RESOURCES_PREFIX, BLOCKS_PREFIX, IPAM_CONFIG_KEY]},
-    {store, clock, log: log.child({module: 'datastore'}), sink: fanOut([felix, rules, nodeAllocator, tunnels])},
-  );
-
   const cni = new CniServer(
     {
       socketPath: env.CALICO_CNI_SOCKET || undefined,
@@ -208,6 +203,16 @@ async function runAgent(
       log,
       registry,
       stageMetrics,
+    },
+  );
+
+  const syncer = new Syncer(
+    {prefixes: [RESOURCES_PREFIX, BLOCKS_PREFIX, IPAM_CONFIG_KEY]},
+    {
+      store,
+      clock,
+      log: log.child({module: 'datastore'}),
+      sink: fanOut([felix, rules, nodeAllocator, tunnels, cni.sink]),
     },
   );
 

@@ -137,6 +137,32 @@ void t.test('DEL with the datastore away fails and touches nothing', async (t) =
   await agent.del(pod);
 });
 
+void t.test('an ADD whose endpoint cannot be written fails at once and is undone', async (t) => {
+  let isRefusing = false;
+  const wrapStore = (store: Store): Store => ({
+    capabilities: store.capabilities,
+    get: (key, options) => store.get(key, options),
+    list: (prefix, options) => store.list(prefix, options),
+    watch: (prefixes, cursor, options) => store.watch(prefixes, cursor, options),
+    close: () => store.close(),
+    commit: (operations, options) =>
+      isRefusing && operations.some(({key}) => key.includes('/workloadendpoints/'))
+        ? Promise.reject(new AgentError('E_STORE_FULL', 'no space left'))
+        : store.commit(operations, options),
+  });
+  // Longer than the test may take: the answer must not wait for Felix.
+  const agent = await TestAgent.start({wrapStore, callLimitMs: 600_000});
+  t.teardown(() => agent.dispose());
+  using pod = new Pod('full');
+  await agent.add(pod);
+  await agent.del(pod);
+  isRefusing = true;
+  const answer = await agent.call('ADD', pod);
+  t.match(answer.stdout, /no space left/);
+  const {endpoints, handles, links} = await agent.state();
+  t.same({endpoints, handles, links, pod: pod.links()}, {endpoints: [], handles: [], links: [], pod: []});
+});
+
 void t.test('an ADD that waits for Felix ends in bounded time and is undone', async (t) => {
   let failsRules = true;
   const rules = {apply: () => (failsRules ? Promise.reject(new Error('no rules today')) : Promise.resolve())};
