@@ -30,7 +30,7 @@ export function kernelSteps(dependencies: KernelStepsDependencies): readonly Ste
 
   const stageStep = <K extends string, V>(stage: Stage<K, V>): Step => ({
     name: stage.kind,
-    run: async (signal) => note(stage.kind, await stage.run(signal)),
+    run: async (signal) => (stage.isPending ? note(stage.kind, await stage.run(signal)) : []),
   });
 
   const rulesStep: Step = {
