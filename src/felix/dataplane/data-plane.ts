@@ -21,6 +21,7 @@ import {EndpointReport, type EndpointStatus} from './endpoint-report.ts';
 import {endpointStatusFileName, endpointStatusText} from './endpoint-status-file.ts';
 import {type FileEntry, type FileKey, fileKey} from './entries.ts';
 import {FailureLog} from './failure-log.ts';
+import type {LinkChange} from './host-links.ts';
 import {HostWatcher} from './host-watcher.ts';
 import {type DataPlaneDrivers, type FileDriver, KernelState} from './kernel-state.ts';
 import {kernelSteps} from './kernel-steps.ts';
@@ -154,7 +155,10 @@ export class DataPlane {
     this.#watcher = new HostWatcher({
       ...dependencies,
       state: this.#state,
-      onNews: (isHostChange) => this.#onNews(isHostChange),
+      listener: {
+        onNews: (changes) => this.#onNews(changes),
+        onHostChange: () => this.#onHostChange(),
+      },
     });
     this.#plan = kernelSteps({
       state: this.#state,
@@ -212,8 +216,8 @@ export class DataPlane {
    * no intent has changed and the kernel's news may not have come yet.
    */
   recheck(interfaceName: string): void {
-    for (const [id, endpoint] of this.#desired.endpoints)
-      if (endpoint.interfaceName === interfaceName) this.#expect(id, interfaceName);
+    const id = this.#desired.endpointOn(interfaceName);
+    if (id !== undefined) this.#expect(id, interfaceName);
     this.#askForRun();
   }
 
@@ -291,13 +295,24 @@ export class DataPlane {
     if (this.#mayWrite) this.#listener.onWork();
   }
 
-  #onNews(isHostChange: boolean): void {
-    if (isHostChange) {
-      this.#hostChanged = true;
-      this.#mustJudgeAll = true;
+  /** A workload interface concerns its own endpoint; one that nobody has asked for yet, or any more, concerns nobody. */
+  #onNews(changes: readonly LinkChange[]): void {
+    for (const {name} of changes) {
+      const id = this.#desired.endpointOn(name);
+      if (this.#desired.isHostLink(name)) this.#onHostChange();
+      else if (id !== undefined) {
+        this.#unsettled.add(id);
+        this.#hostChanged = true;
+      }
     }
     // During a run its own end decides: most news then are the echo of what it writes.
-    if (!this.#isRunning && (isHostChange || this.#state.isPending)) this.#askForRun();
+    if (!this.#isRunning && (this.#hostChanged || this.#state.isPending)) this.#askForRun();
+  }
+
+  #onHostChange(): void {
+    this.#mustJudgeAll = true;
+    this.#hostChanged = true;
+    if (!this.#isRunning) this.#askForRun();
   }
 
   #conclude(result: PlanResult, durationMs: number): void {

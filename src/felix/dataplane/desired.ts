@@ -81,6 +81,7 @@ export class Desired {
   #defaultRpFilter = '1';
 
   readonly #endpoints = new Map<EndpointId, WorkloadEndpointIntent>();
+  readonly #endpointByInterface = new Map<string, EndpointId>();
   readonly #routes = new Map<string, RouteIntent>();
   readonly #vteps = new Map<string, VtepIntent>();
   readonly #tunnels = new Map<Family, LocalTunnelIntent>();
@@ -112,6 +113,16 @@ export class Desired {
 
   get endpoints(): ReadonlyMap<EndpointId, WorkloadEndpointIntent> {
     return this.#endpoints;
+  }
+
+  /** The endpoint of the interface; calculation sees to it that there is at most one. */
+  endpointOn(interfaceName: string): EndpointId | undefined {
+    return this.#endpointByInterface.get(interfaceName);
+  }
+
+  /** The link may decide the MTU or be the parent of a tunnel: not a workload's, or counted for the MTU all the same. */
+  isHostLink(name: string): boolean {
+    return !isWorkloadInterface(this.#settings, name) || this.#settings.mtuInterfacePattern.test(name);
   }
 
   /** What the endpoint needs; undefined until it is rendered, again after each change. */
@@ -170,8 +181,7 @@ export class Desired {
         this.#takeRoute(intent.key, intent.value);
         return;
       case 'workload-endpoint':
-        put(this.#endpoints, intent.key, intent.value);
-        this.#markedEndpoints.add(intent.key);
+        this.#takeEndpoint(intent.key, intent.value);
         return;
     }
   }
@@ -222,6 +232,15 @@ export class Desired {
       handle(item);
       if (breather.isDue()) await breather.breathe(signal);
     }
+  }
+
+  #takeEndpoint(id: EndpointId, endpoint: WorkloadEndpointIntent | undefined): void {
+    const before = this.#endpoints.get(id)?.interfaceName;
+    // The removal of an endpoint comes after whoever got its interface.
+    if (before !== undefined && this.#endpointByInterface.get(before) === id) this.#endpointByInterface.delete(before);
+    if (endpoint !== undefined) this.#endpointByInterface.set(endpoint.interfaceName, id);
+    put(this.#endpoints, id, endpoint);
+    this.#markedEndpoints.add(id);
   }
 
   #takeVtep(key: string, vtep: VtepIntent | undefined): void {

@@ -6,6 +6,7 @@
  * the last news of an object is its final state.
  */
 import type {Logger} from '../../lib/log.ts';
+import type {LinkChange} from './host-links.ts';
 import type {KernelState} from './kernel-state.ts';
 import type {HostReader, KernelMonitor, KernelNews} from './kernel-view.ts';
 
@@ -16,8 +17,14 @@ export interface HostWatcherDependencies {
   readonly monitor: KernelMonitor;
   readonly state: KernelState;
   readonly log: Logger;
-  /** News were taken over. `isHostChange`: a link or an address changed, which may decide MTU and parent device. */
-  readonly onNews: (isHostChange: boolean) => void;
+  readonly listener: HostListener;
+}
+
+export interface HostListener {
+  /** News were taken over, and changed these links. */
+  onNews(changes: readonly LinkChange[]): void;
+  /** Addresses changed, or anything may have: MTU, parent device and verdicts are to be found anew. */
+  onHostChange(): void;
 }
 
 export class HostWatcher {
@@ -102,7 +109,7 @@ export class HostWatcher {
   }
 
   #onNews(news: KernelNews): void {
-    const {log, onNews, state} = this.#dependencies;
+    const {listener, log, state} = this.#dependencies;
     if (news.kind !== 'lost') {
       if (this.#waitingNews === undefined) this.#take(news);
       else this.#waitingNews.push(news);
@@ -111,11 +118,12 @@ export class HostWatcher {
     log.warn({reason: news.reason}, 'kernel events were lost, reading everything back');
     this.#isStale = true;
     state.invalidate('all');
-    onNews(true);
+    listener.onHostChange();
   }
 
   #take(news: ObjectNews): void {
-    const changes = this.#dependencies.state.take(news);
-    this.#dependencies.onNews(changes.length > 0 || news.kind === 'address');
+    const {listener, state} = this.#dependencies;
+    listener.onNews(state.take(news));
+    if (news.kind === 'address') listener.onHostChange();
   }
 }

@@ -63,6 +63,8 @@ export function newsOf(
       return linkNews(event.link, event.gone, nameOf);
     case 'address': {
       const {gone, address} = event;
+      // Every interface with IPv6 has one, so each new pod brings one; no node is known by it.
+      if (address.ip.startsWith('fe80:')) return [];
       const entry = seenAddress(address, nameOf);
       return [{kind, address: {linkIndex: address.index, ip: address.ip}, entry, isGone: gone}];
     }
