@@ -56,7 +56,7 @@ export class Resources {
 
   /** The resource, or undefined when there is none. Throws when what is stored cannot be read. */
   async get<R extends Resource>(kind: ResourceKind<R>, id: ResourceId, options?: CallOptions): Promise<R | undefined> {
-    const entry = await this.#store.get(kind.key(id), options);
+    const entry = await this.#find(kind, id, options);
     return entry === undefined ? undefined : decodeEntry(kind, entry);
   }
 
@@ -88,7 +88,7 @@ export class Resources {
       const {resourceVersion} = resource.metadata;
       throw invalid(kind, resource, 'resourceVersion', resourceVersion, 'must be absent when a resource is created');
     }
-    return this.#write(kind, this.#newborn(resource), undefined, options);
+    return this.#write(kind, this.#newborn(resource), {}, options);
   }
 
   /**
@@ -100,11 +100,10 @@ export class Resources {
     if (resourceVersion === undefined) {
       throw invalid(kind, resource, 'resourceVersion', undefined, 'must be that of the resource that was read');
     }
-    if (uid !== undefined && creationTimestamp !== undefined) {
-      return this.#write(kind, resource, resourceVersion, options);
-    }
+    const at = {revision: resourceVersion};
+    if (uid !== undefined && creationTimestamp !== undefined) return this.#write(kind, resource, at, options);
     const stored = await this.get(kind, idOf(resource), options);
-    return this.#write(kind, stored === undefined ? resource : sameBirth(resource, stored), resourceVersion, options);
+    return this.#write(kind, stored === undefined ? resource : sameBirth(resource, stored), at, options);
   }
 
   /** Creates the resource, or updates it whatever its revision is now. A resourceVersion it brings is ignored. */
@@ -144,7 +143,26 @@ export class Resources {
     precondition: {readonly resourceVersion?: Revision | undefined} = {},
     options?: CallOptions,
   ): Promise<void> {
-    await this.#store.commit([{kind: 'delete', key: kind.key(id), revision: precondition.resourceVersion}], options);
+    const key = await this.#keyOf(kind, id, options);
+    await this.#store.commit([{kind: 'delete', key, revision: precondition.resourceVersion}], options);
+  }
+
+  /** What is stored under the name, also where an earlier release of Calico put it. */
+  async #find(kind: ResourceKind, id: ResourceId, options?: CallOptions): Promise<Entry | undefined> {
+    const entry = await this.#store.get(kind.key(id), options);
+    if (entry !== undefined) return entry;
+    for (const key of kind.earlierKeys(id)) {
+      const earlier = await this.#store.get(key, options);
+      // The same key may hold what has another name now.
+      if (earlier !== undefined && nameIn(kind, earlier) === id.name) return earlier;
+    }
+    return undefined;
+  }
+
+  /** Where the resource is, or will be. Only kinds that have been stored elsewhere are looked for. */
+  async #keyOf(kind: ResourceKind, id: ResourceId, options?: CallOptions): Promise<string> {
+    const key = kind.key(id);
+    return kind.earlierKeys(id).length === 0 ? key : ((await this.#find(kind, id, options))?.key ?? key);
   }
 
   /** Reads, changes and writes until nobody interferes. A refused write says what is there now: no second read. */
@@ -154,14 +172,14 @@ export class Resources {
     change: (current: R | undefined) => R | undefined,
     options: CallOptions = {},
   ): Promise<R | undefined> {
-    let entry = await this.#store.get(kind.key(id), options);
+    let entry = await this.#find(kind, id, options);
     const attempt = async (): Promise<R | undefined> => {
       const current = entry === undefined ? undefined : decodeEntry(kind, entry);
       const changed = change(current);
       if (changed === undefined || changed === current) return current;
       const resource = current === undefined ? this.#newborn(changed) : sameBirth(changed, current);
       try {
-        return await this.#write(kind, resource, entry?.revision, options);
+        return await this.#write(kind, resource, entry ?? {}, options);
       } catch (error) {
         entry = commitFailureOf(error)?.current;
         throw error;
@@ -171,15 +189,16 @@ export class Resources {
     return retry(attempt, {...CONFLICT_PAUSES, isRetryable}, {clock: this.#clock, signal: options.signal});
   }
 
-  /** Writes what keeps the rules of its kind; without a revision it must be new. */
+  /** Writes what keeps the rules of its kind, under a key it was found at; without a revision it must be new. */
   async #write<R extends Resource>(
     kind: ResourceKind<R>,
     resource: R,
-    revision: Revision | undefined,
+    found: {readonly key?: string; readonly revision?: Revision},
     options: CallOptions | undefined,
   ): Promise<R> {
     const complete = kind.complete(resource);
-    const target = {key: kind.key(idOf(complete)), value: kind.encode(complete)};
+    const {key = await this.#keyOf(kind, idOf(complete), options), revision} = found;
+    const target = {key, value: kind.encode(complete, key)};
     const operation: Operation =
       revision === undefined ? {kind: 'create', ...target} : {kind: 'update', ...target, revision};
     const {revisions} = await this.#store.commit([operation], options);
@@ -198,6 +217,16 @@ const idOf = ({metadata: {name, namespace}}: Resource): ResourceId => ({name, na
 
 function decodeEntry<R extends Resource>(kind: ResourceKind<R>, {key, value, revision}: Entry): R {
   return withRevision(kind.decode(value, key), revision);
+}
+
+/** The name of what is stored; undefined when it cannot be read. */
+function nameIn(kind: ResourceKind, {key, value}: Entry): string | undefined {
+  try {
+    return kind.decode(value, key).metadata.name;
+  } catch (error) {
+    if (error instanceof AgentError) return undefined;
+    throw error;
+  }
 }
 
 /** The changed resource with uid and time of creation of the stored one. */

@@ -5,6 +5,7 @@ import {EmbeddedStore} from '../../../src/datastore/embedded/embedded-store.ts';
 import {Resources} from '../../../src/datastore/resources.ts';
 import {systemClock} from '../../../src/lib/clock.ts';
 import {silentLogger} from '../../../src/lib/log.ts';
+import {GlobalNetworkPolicy} from '../../../src/model/kinds/global-network-policy.ts';
 import {IPPool} from '../../../src/model/kinds/ip-pool.ts';
 import {WorkloadEndpoint} from '../../../src/model/kinds/workload-endpoint.ts';
 
@@ -211,4 +212,40 @@ await t.test('what somebody else wrote stays as it is where it was not changed',
   t.match(after, '"futureField":[1,"\\u003c\\u0026\\u003e"]');
   t.match(after, '"disabled":true');
   t.notMatch(after, 'resourceVersion');
+});
+
+await t.test('a policy is found, changed and deleted where an earlier release stored it', async (t) => {
+  const {store, resources} = await setUp(t);
+  const earlierKey = `${PREFIX}globalnetworkpolicies/default.web`;
+  const old = (name: string, annotations = '') =>
+    `{"kind":"GlobalNetworkPolicy","apiVersion":"projectcalico.org/v3","metadata":{"name":"${name}","uid":"u","creationTimestamp":"2020-01-01T00:00:00Z"${annotations}},"spec":{"types":["Ingress"]}}`;
+  await store.commit([{kind: 'create', key: earlierKey, value: old('default.web')}]);
+  const found = await resources.get(GlobalNetworkPolicy, {name: 'web'});
+  t.equal(found?.metadata.name, 'web');
+  if (found === undefined) return;
+  const policy = {metadata: {name: 'web'}, spec: {}};
+  await t.rejects(resources.create(GlobalNetworkPolicy, GlobalNetworkPolicy.create(policy)), {code: 'E_EXISTS'});
+  const updated = await resources.update(GlobalNetworkPolicy, {...found, spec: {...found.spec, order: 5}});
+  await resources.modify(
+    GlobalNetworkPolicy,
+    {name: 'web'},
+    (current) => current && {...current, spec: {...current.spec, order: 6}},
+  );
+  t.not(updated.metadata.resourceVersion, found.metadata.resourceVersion);
+  const {entries} = await store.list(`${PREFIX}globalnetworkpolicies/`);
+  t.same(
+    entries.map(({key}) => key),
+    [earlierKey],
+    'nothing was stored beside it',
+  );
+  t.match(entries[0]?.value, '"name":"default.web","uid":"u"');
+  t.match(entries[0]?.value, '"order":6');
+  t.equal((await resources.get(GlobalNetworkPolicy, {name: 'web'}))?.metadata.name, 'web');
+  await resources.delete(GlobalNetworkPolicy, {name: 'web'});
+  t.same((await store.list(PREFIX)).entries, []);
+  const named = ',"annotations":{"projectcalico.org/metadata":"{\\"name\\":\\"default.web\\"}"}';
+  await store.commit([{kind: 'create', key: earlierKey, value: old('default.web', named)}]);
+  t.equal(await resources.get(GlobalNetworkPolicy, {name: 'web'}), undefined, 'that one is called default.web');
+  await resources.create(GlobalNetworkPolicy, GlobalNetworkPolicy.create(policy));
+  t.equal((await store.list(PREFIX)).entries.length, 2);
 });
