@@ -14,7 +14,11 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
-const PART = /([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)/y;
+/** One way only to read a row of digits, or a long one would be read in every way. */
+const PART = /([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)/y;
+
+/** Go counts nanoseconds in 63 bits: 292 years. */
+const LONGEST_MS = 2 ** 63 / 1e6;
 
 /** Milliseconds of a Go duration: an optional sign, then numbers with units, or just 0; undefined when it is not one. */
 export function parseDuration(text: string): number | undefined {
@@ -31,6 +35,7 @@ export function parseDuration(text: string): number | undefined {
     totalMs += Number(digits) * (UNIT_MS[unit] ?? 0);
     at += part.length;
   }
+  if (totalMs >= LONGEST_MS) return undefined;
   return sign === '-' ? -totalMs : totalMs;
 }
 

@@ -76,3 +76,12 @@ void t.test('what is printed is read back', () =>
     assert.equal(Math.round((parseDuration(text) ?? Number.NaN) * 1000), durationUs === 0 ? 0 : durationUs, text);
   }),
 );
+
+void t.test('a long row of digits is read once, and nothing lasts longer than Go can count', async (t) => {
+  // Read in every way, this would take minutes.
+  t.equal(parseDuration('1'.repeat(300_000)), undefined);
+  t.equal(parseDuration(`${'9'.repeat(300)}h`), undefined);
+  t.equal(parseDuration('2562047h'), 2562047 * 3_600_000);
+  t.equal(parseDuration('2562048h'), undefined);
+  t.equal(parseDuration('-2562048h'), undefined);
+});
