@@ -11,12 +11,15 @@ import type {Resource} from './resource.ts';
 import {NO_GLOBAL_RULE, usesGlobal} from './selector/global.ts';
 import {type Violation, violation} from './violation.ts';
 
+const MOST_RULES = 1024;
+const policyRules = () => z.array(policyRule()).max(MOST_RULES, `must have at most ${MOST_RULES} entries`);
+
 const leadingFields = () => ({
   tier: nameReference().default(DEFAULT_TIER),
   /** Lower comes first; absent is last. */
   order: float().optional(),
-  ingress: z.array(policyRule()).default([]),
-  egress: z.array(policyRule()).default([]),
+  ingress: policyRules().default([]),
+  egress: policyRules().default([]),
   selector: selector().optional(),
   types: z.array(z.enum(['Ingress', 'Egress'])).default([]),
 });

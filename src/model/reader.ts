@@ -67,6 +67,8 @@ class Reader {
       this.#violate(path, input, 'must be an object');
       return view;
     }
+    // Fields that are absent cost memory too, once their defaults are filled in.
+    if (!this.#hasRoomFor(shape.fields.size, path)) return view;
     this.#readFields(shape, input, path, view);
     for (const field of shape.fields.values()) if (!Object.hasOwn(view, field.name)) this.#fillIn(field, path, view);
     return this.#seal(view, input, differencesBefore);
@@ -150,8 +152,16 @@ class Reader {
 
   #list({element, rules}: ListShape, input: unknown, path: string): unknown {
     if (!Array.isArray(input)) return this.#violate(path, input, 'must be a list');
+    const violationsBefore = this.violations.length;
     if (rules !== undefined && this.#mode.form === 'written') this.#applyRules(rules, input, path);
-    return Object.freeze(input.map((value, i) => this.#value(element, value, `${path}[${i}]`)));
+    // One that is too long says so, and not what is wrong with each of its elements.
+    if (this.violations.length > violationsBefore) return null;
+    const list: unknown[] = [];
+    for (const [i, value] of input.entries()) {
+      if (this.#values > MOST_VALUES) break;
+      list.push(this.#value(element, value, `${path}[${i}]`));
+    }
+    return Object.freeze(list);
   }
 
   #map(element: Shape, input: unknown, path: string): unknown {
@@ -160,6 +170,7 @@ class Reader {
     const view = emptyObject<unknown>();
     let last = '';
     for (const [name, value] of Object.entries(input)) {
+      if (this.#values > MOST_VALUES) break;
       if (compareBytes(name, last) < 0) this.#differences++;
       last = name;
       if (value !== undefined) view[name] = this.#value(element, value, `${path}[${name}]`);
@@ -168,7 +179,7 @@ class Reader {
   }
 
   #leaf(shape: LeafShape, input: unknown, path: string): unknown {
-    if (++this.#values > MOST_VALUES) return this.#violate(path, undefined, `has more than ${MOST_VALUES} values`);
+    if (!this.#hasRoomFor(1, path)) return null;
     if (!shape.accepts.some((type) => isOfType(type, input)))
       return this.#violate(path, input, `must be ${shape.accepts.map((type) => TYPE_NAMES[type]).join(' or ')}`);
     if (this.#mode.form === 'stored' && !shape.normalised) return input;
@@ -188,7 +199,7 @@ class Reader {
 
   /** A copy of anything, as JSON. */
   #json(input: unknown, path: string, depth: number): JsonValue {
-    if (++this.#values > MOST_VALUES) return this.#violate(path, undefined, `has more than ${MOST_VALUES} values`);
+    if (!this.#hasRoomFor(1, path)) return null;
     if (depth > DEEPEST) return this.#violate(path, undefined, `is nested more than ${DEEPEST} deep`);
     if (input === null || typeof input === 'string' || typeof input === 'boolean' || typeof input === 'bigint')
       return input;
@@ -199,6 +210,14 @@ class Reader {
     for (const [name, value] of Object.entries(input))
       if (value !== undefined) copy[name] = this.#json(value, joinPath(path, name), depth + 1);
     return copy;
+  }
+
+  /** A resource is bounded as a whole, whatever it is made of. */
+  #hasRoomFor(values: number, path: string): boolean {
+    this.#values += values;
+    if (this.#values <= MOST_VALUES) return true;
+    this.#violate(path, undefined, `has more than ${MOST_VALUES} values`);
+    return false;
   }
 
   #seal(view: View, input: unknown, differencesBefore: number): View {
