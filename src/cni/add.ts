@@ -16,15 +16,15 @@ import {setImmediate as nextTurn} from 'node:timers/promises';
 import {parseIpWithPrefix} from '../lib/cidr.ts';
 import {AgentError} from '../lib/errors.ts';
 import type {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
-import {type Addresses, assignAddresses, hostNetwork, OWN_IPAM} from './addresses.ts';
+import {type Addresses, assignAddresses, expectedFamilies, hostNetwork, OWN_IPAM} from './addresses.ts';
 import {parseCniArgs} from './cni-args.ts';
 import {requireDatastoreReady} from './datastore-gate.ts';
 import {ensureNetworkProfile} from './network-profile.ts';
 import {podMtu} from './pod-mtu.ts';
-import type {PodSettings, PodVeth} from './pod-network.ts';
+import type {Families, PodSettings, PodVeth} from './pod-network.ts';
 import {inspectPodSide} from './pod-side.ts';
 import {type AttachmentRequest, requireNetns} from './request.ts';
-import type {CniResult} from './result.ts';
+import {type CniResult, isIpv6} from './result.ts';
 import {type Call, CLEAN_UP, type Services} from './services.ts';
 import {together, Undo} from './undo.ts';
 import {
@@ -62,6 +62,8 @@ function requireSupported({config, program}: AttachmentRequest, {orchestrator}: 
 interface Obtained {
   readonly addresses: Addresses;
   readonly veth: PodVeth;
+  /** With what the veth was prepared; undefined when that has to wait for the addresses. */
+  readonly settings: PodSettings | undefined;
   readonly endpoint: WorkloadEndpoint;
 }
 
@@ -143,26 +145,34 @@ class Add {
     const draft = () => draftEndpoint(this.#workload, this.#endpointName(existing), existing);
     if (existing !== undefined) {
       const endpoint = draft();
-      return {addresses: await assign(), veth: await this.#createVeth(existing), endpoint};
+      return {addresses: await assign(), ...(await this.#makeVeth(existing)), endpoint};
     }
     const assigning = assign();
     // One turn, in which IPAM sends its commit to the datastore; we and the kernel then work at the same time.
     const making = nextTurn().then(async () => {
       const endpoint = draft();
-      return {endpoint, veth: await this.#createVeth(existing)};
+      return {endpoint, ...(await this.#makeVeth(existing))};
     });
     const [addresses, made] = await together(assigning, making);
     return {...made, addresses};
   }
 
+  /** The pair, prepared as far as it can be before there are addresses. */
+  async #makeVeth(existing: WorkloadEndpoint | undefined): Promise<Pick<Obtained, 'veth' | 'settings'>> {
+    const veth = await this.#createVeth(existing);
+    const families = expectedFamilies(this.#request);
+    const settings = families && this.#podSettings(families);
+    if (settings !== undefined) await this.#services.podNetwork.prepare(veth, settings);
+    return {veth, settings};
+  }
+
   async #bringUp(
-    {addresses, veth, endpoint: draft}: Obtained,
+    {addresses, veth, endpoint: draft, settings: prepared}: Obtained,
     existing: WorkloadEndpoint | undefined,
   ): Promise<CniResult> {
     const {endpoints, felix, podNetwork, log} = this.#services;
     const {signal} = this.#call;
     const ipNetworks = addresses.ips.map(({address}) => hostNetwork(address));
-    const settings = this.#podSettings(ipNetworks);
     const endpoint = withAddresses(draft, {mac: veth.link.mac ?? '', ipNetworks});
     this.#undo.add('endpoint', () => this.#restoreEndpoint(endpoint, existing));
     // When one of the three fails, Felix need not be waited for any longer.
@@ -173,13 +183,27 @@ class Add {
     };
     const waiting = AbortSignal.any([signal, failure.signal]);
     const written = endpoints.write(endpoint, existing, {signal}).catch(breakOff);
-    const plumbed = podNetwork.configure(veth, settings).catch(breakOff);
-    await together(written, together(plumbed, felix.waitForEndpoint(endpointIdOf(endpoint), waiting)));
-    await podNetwork.configureIpv6(veth, settings, signal);
+    const plumbed = this.#plumb(veth, ipNetworks, prepared).catch(breakOff);
+    const [, [settings]] = await together(
+      written,
+      together(plumbed, felix.waitForEndpoint(endpointIdOf(endpoint), waiting)),
+    );
+    await podNetwork.addIpv6(veth, ipNetworks, settings, signal);
     signal.throwIfAborted();
     const {containerId, hostInterface, pod, namespace} = this.#workload;
     log.info({containerId, pod, namespace, interface: hostInterface, ipNetworks}, 'pod connected');
     return this.#result(endpoint, {mtu: veth.link.mtu, routes: addresses.routes});
+  }
+
+  /** The rest of the pod's side that need not wait for the host's. */
+  async #plumb(veth: PodVeth, ipNetworks: readonly string[], prepared: PodSettings | undefined): Promise<PodSettings> {
+    const {podNetwork} = this.#services;
+    const hasIpv6 = ipNetworks.some(isIpv6);
+    const hasIpv4 = ipNetworks.some((net) => !isIpv6(net));
+    const settings = prepared ?? this.#podSettings({hasIpv4, hasIpv6});
+    if (prepared === undefined) await podNetwork.prepare(veth, settings);
+    await podNetwork.addIpv4(veth, ipNetworks);
+    return settings;
   }
 
   #assign(): Promise<Addresses> {
@@ -229,14 +253,14 @@ class Add {
     return existing === undefined || existing.spec.endpoint === '' ? this.#request.ifname : existing.spec.endpoint;
   }
 
-  #podSettings(ipNetworks: readonly string[]): PodSettings {
+  #podSettings(families: Families): PodSettings {
     const {ipam, includesDefaultRoutes, allowsIpForwarding} = this.#request.config;
     const {routeDestinations} = ipam;
     const hasOwnRoutes =
       this.#workload.orchestrator === 'k8s' && ipam.type === 'host-local' && routeDestinations.length > 0;
     const defaults = includesDefaultRoutes ? ['0.0.0.0/0', '::/0'] : [];
     return {
-      ipNetworks,
+      families,
       destinations: hasOwnRoutes ? [...new Set([...routeDestinations, ...defaults])] : undefined,
       allowsIpForwarding,
     };

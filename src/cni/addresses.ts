@@ -10,6 +10,7 @@ import {AgentError} from '../lib/errors.ts';
 import {printJson} from '../lib/exact-json.ts';
 import {parseCniArgs} from './cni-args.ts';
 import {runDelegate} from './delegate.ts';
+import type {Families} from './pod-network.ts';
 import type {CniRequest} from './request.ts';
 import {isIpv6, type ResultIp, type ResultRoute} from './result.ts';
 import {type Call, CLEAN_UP, type Services} from './services.ts';
@@ -47,6 +48,14 @@ export async function assignAddresses(
   } finally {
     services.metrics.ipam('assign', outcome, services.clock.monotonicMs() - startMs);
   }
+}
+
+/** The families of the addresses that are to come; undefined when only the IPAM plugin knows. */
+export function expectedFamilies({config, args}: CniRequest): Families | undefined {
+  if (config.ipam.type !== OWN_IPAM) return undefined;
+  const {ip} = parseCniArgs(args);
+  if (ip !== undefined) return {hasIpv4: !isIpv6(ip), hasIpv6: isIpv6(ip)};
+  return {hasIpv4: config.ipam.wantsIpv4, hasIpv6: config.ipam.wantsIpv6};
 }
 
 async function assignOwn(

@@ -3,10 +3,11 @@
  * settings inside the pod. The host's side (settings, link up, routes) is Felix's; we never set that link up.
  *
  *   createVeth    the pair, both ends down          needs names and MTU only, so addresses may still be on their way
- *   configure     link up, routes, then addresses   IPv4 at once: the link may be without carrier
- *   configureIpv6 route and addresses               after Felix: the next hop is what the host's end calls itself
+ *   prepare       settings, link up, IPv4 routes    needs to know the families; the link may be without carrier
+ *   addIpv4       addresses of IPv4
+ *   addIpv6       route and addresses of IPv6       after Felix: the next hop is what the host's end calls itself
  *
- * Routes come before addresses: a program in the pod that sees its address can use it. Few system calls, all inline: the
+ * Settings and routes come before addresses: a program in the pod that sees its address can use it. Few system calls, all inline: the
  * whole takes about half a millisecond of kernel time. Deleting a link takes 20, so that is LinkDeleter's.
  *
  * What surprised us: a MAC given with the request that makes the link is final (nothing like udev changes it), while
@@ -54,9 +55,13 @@ export interface PodVeth extends Disposable {
   readonly link: Link;
 }
 
+export interface Families {
+  readonly hasIpv4: boolean;
+  readonly hasIpv6: boolean;
+}
+
 export interface PodSettings {
-  /** CIDRs of full length. */
-  readonly ipNetworks: readonly string[];
+  readonly families: Families;
   /** CIDRs to route to the host; the default routes when undefined. */
   readonly destinations: readonly string[] | undefined;
   readonly allowsIpForwarding: boolean;
@@ -135,34 +140,48 @@ export class PodNetwork implements Disposable {
     }
   }
 
-  /** Link up, settings, and everything of IPv4. */
-  async configure({socket, link, request}: PodVeth, settings: PodSettings): Promise<void> {
+  /** Everything that needs no address. */
+  async prepare({socket, link, request}: PodVeth, settings: PodSettings): Promise<void> {
     const {index} = link;
+    const {hasIpv4, hasIpv6} = settings.families;
     const sysctls = new Sysctls({netnsFd: request.netnsFd}, this.#dependencies);
-    const ipv4 = settings.ipNetworks.filter((net) => !isIpv6(net));
-    const hasIpv6 = ipv4.length < settings.ipNetworks.length;
+    const forwarding = settings.allowsIpForwarding ? '1' : '0';
+    const before: SysctlWrite[] = [];
     // Before the link is up: nobody else can have its addresses, so none has to wait for a duplicate.
-    if (hasIpv6)
-      write(sysctls, [
-        {path: `net/ipv6/conf/${request.ifname}/accept_dad`, value: '0'},
-        ...['all', 'default', 'lo'].map((each) => ({path: `net/ipv6/conf/${each}/disable_ipv6`, value: '0'})),
-      ]);
+    if (hasIpv6) {
+      before.push({path: `net/ipv6/conf/${request.ifname}/accept_dad`, value: '0'});
+      for (const each of ['all', 'default', 'lo'])
+        before.push({path: `net/ipv6/conf/${each}/disable_ipv6`, value: '0'});
+      before.push({path: 'net/ipv6/conf/all/forwarding', value: forwarding});
+    }
+    if (hasIpv4) before.push({path: 'net/ipv4/ip_forward', value: forwarding});
+    write(sysctls, before);
     const steps: Step[] = [['set the link of the pod up', (writer) => writeLinkChange(writer, {index, up: true})]];
-    if (ipv4.length > 0) {
+    if (hasIpv4) {
       steps.push(routeStep({dst: `${IPV4_GATEWAY}/32`, oif: index}));
       for (const dst of settings.destinations?.filter((each) => !isIpv6(each)) ?? ['0.0.0.0/0'])
         steps.push(routeStep({dst, gateway: IPV4_GATEWAY, oif: index}));
-      for (const net of ipv4) steps.push(addressStep(net, index));
     }
     await run(socket, steps);
-    const forwarding = settings.allowsIpForwarding ? '1' : '0';
-    if (ipv4.length > 0) write(sysctls, [{path: 'net/ipv4/ip_forward', value: forwarding}]);
-    if (hasIpv6) write(sysctls, [{path: 'net/ipv6/conf/all/forwarding', value: forwarding}]);
+  }
+
+  /** The IPv4 addresses among these networks. */
+  async addIpv4({socket, link}: PodVeth, ipNetworks: readonly string[]): Promise<void> {
+    const ipv4 = ipNetworks.filter((net) => !isIpv6(net));
+    await run(
+      socket,
+      ipv4.map((net) => addressStep(net, link.index)),
+    );
   }
 
   /** Everything of IPv6, if the pod has any. The host's end must be up. */
-  async configureIpv6({socket, link, request}: PodVeth, settings: PodSettings, signal: AbortSignal): Promise<void> {
-    const ipv6 = settings.ipNetworks.filter(isIpv6);
+  async addIpv6(
+    {socket, link, request}: PodVeth,
+    ipNetworks: readonly string[],
+    settings: PodSettings,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const ipv6 = ipNetworks.filter(isIpv6);
     if (ipv6.length === 0) return;
     const gateway = await this.#linkLocalAddress(request.hostInterface, signal);
     const {index} = link;
