@@ -78,10 +78,16 @@ export class PrefixFeed {
 
   /** Delivers what a listing has that the consumer has not, and the reverse. */
   async #takeOver({entries, cursor}: Listing, signal: AbortSignal): Promise<Cursor> {
-    this.#dependencies.sink.onStatus('resyncing');
-    await this.#deliver(entries, signal);
+    const {clock, sink} = this.#dependencies;
+    sink.onStatus('resyncing');
     const vanished = new Map(this.#delivered);
-    for (const {key} of entries) vanished.delete(key);
+    await this.#deliver(entries, signal);
+    const breather = createBreather({}, {clock});
+    // Nothing was known at the start, and nothing can have vanished.
+    for (const {key} of vanished.size === 0 ? [] : entries) {
+      vanished.delete(key);
+      if (breather.isDue()) await breather.breathe(signal);
+    }
     const deletions = Array.from(vanished, ([key, revision]): Update => ({key, value: undefined, revision}));
     await this.#deliver(deletions, signal);
     return cursor;

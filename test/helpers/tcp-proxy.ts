@@ -15,6 +15,7 @@ export class TcpProxy {
   readonly #cuts = new Map<Direction, PromiseWithResolvers<void>>();
   #isClosed = false;
   #delayMs = 0;
+  #heldBytes = 0;
   #hook: {bytesLeft: number; readonly task: () => Promise<void>} | undefined;
 
   private constructor(targetPort: number) {
@@ -68,6 +69,11 @@ export class TcpProxy {
     this.#delayMs = 0;
   }
 
+  /** Bytes that came to a cut, and wait there. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   /** Each piece takes so long either way. */
   slowDown(delayMs: number): void {
     this.#delayMs = delayMs;
@@ -91,7 +97,7 @@ export class TcpProxy {
   async #forward(from: Socket, to: Socket, direction: Direction): Promise<void> {
     try {
       for await (const piece of from) {
-        await this.#cuts.get(direction)?.promise;
+        await this.#hold(direction, (piece as Buffer).length);
         if (this.#delayMs > 0) await pause(this.#delayMs);
         if (direction === 'to-client') await this.#runHook((piece as Buffer).length);
         if (!to.write(piece)) await once(to, 'drain');
@@ -100,6 +106,14 @@ export class TcpProxy {
     } catch {
       to.destroy();
     }
+  }
+
+  async #hold(direction: Direction, bytes: number): Promise<void> {
+    const cut = this.#cuts.get(direction);
+    if (cut === undefined) return;
+    this.#heldBytes += bytes;
+    await cut.promise;
+    this.#heldBytes -= bytes;
   }
 
   async #runHook(bytes: number): Promise<void> {

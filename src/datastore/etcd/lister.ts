@@ -13,8 +13,8 @@ import {decodeRange, encodeRange, type RangeRequest, type RangeResponse} from '.
 
 const FIRST_PAGE_ENTRIES = 500;
 const MAX_PAGE_ENTRIES = 10_000;
-/** Small enough that reading it holds the event loop for a few milliseconds. */
-const PAGE_BYTES = 512 * 1024;
+/** Reading it holds the event loop for some ten milliseconds; etcd counts the whole range for every page. */
+const PAGE_BYTES = 2 * 1024 * 1024;
 
 export interface ListerDependencies {
   readonly client: Pick<EtcdClient, 'call'>;

@@ -285,6 +285,28 @@ await t.test('several endpoints', async (t) => {
   await t.rejects(none.get('/a', {deadlineMs: 50}), {code: 'E_DEADLINE', message: /connecting to http:.*/});
 });
 
+await t.test('a commit that may have been done is not repeated', async (t) => {
+  const server = await EtcdServer.start(t);
+  const proxy = await TcpProxy.start(t, server.port);
+  const store = open(t, {endpoints: `http://127.0.0.1:${proxy.port}`});
+  await store.commit([put('/before')]);
+  proxy.cut('to-client');
+  const unknown = store.commit([{kind: 'create', key: '/a', value: '1'}]);
+  const done = open(t, {endpoints: server.endpoint});
+  while ((await done.get('/a')) === undefined);
+  proxy.sever();
+  proxy.mend();
+  await t.rejects(unknown, {code: 'E_UNREACHABLE'}, 'and not that it exists');
+  // A read is: nobody notices that a connection broke.
+  await store.get('/before');
+  proxy.cut('to-client');
+  const read = store.get('/a');
+  while (proxy.heldBytes === 0) await new Promise((resolve) => setImmediate(resolve));
+  proxy.sever();
+  proxy.mend();
+  t.equal((await read)?.value, '1');
+});
+
 await t.test('what is no etcd', async (t) => {
   const web = createServer((_, response) => response.end('hello'));
   await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
