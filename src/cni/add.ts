@@ -2,15 +2,15 @@
  * ADD: connects a pod, and answers when its packets can flow.
  *
  *   look    datastore ready? endpoints of this workload? profile of the network?
- *   get     addresses, committed  |  the veth, both ends down            at the same time
- *   write   endpoint to the datastore and to Felix  |  the pod's side    at the same time
+ *   get     addresses, committed  |  the veth, settings and routes       at the same time
+ *   write   endpoint to the datastore and to Felix  |  addresses         at the same time
  *   wait    Felix: settings, link up, routes, neighbours of the host's side
  *
  * Each step registers how to take it back before it has an effect; when one fails, or the caller is gone, everything is
  * taken back and the error answered. Killed anywhere in between, the same ADD can be repeated: it finds what is there.
  *
  * An ADD for a container that is connected already (without Kubernetes) is answered from its endpoint, as Calico does,
- * but only if the link is really there.
+ * but only if everything of it is really there.
  */
 import {setImmediate as nextTurn} from 'node:timers/promises';
 import {parseIpWithPrefix} from '../lib/cidr.ts';
@@ -49,13 +49,12 @@ export async function add(request: AttachmentRequest, services: Services, call: 
   );
 }
 
-function requireSupported({config, program}: AttachmentRequest, {orchestrator}: Workload): void {
+function requireSupported({config}: AttachmentRequest, {orchestrator}: Workload): void {
   if (config.policyType === 'k8s')
     throw new AgentError('E_UNSUPPORTED', 'policy.type is k8s, but the Kubernetes API is not configured in this agent');
   if (config.wantsAddressesWithoutIpam && orchestrator === 'cni')
     throw new AgentError('E_CNI_BAD_FIELD', 'requested feature is not supported for this runtime: ip_addrs_no_ipam');
-  if (program === 'calico' && config.ipam.type === '')
-    throw new AgentError('E_CNI_BAD_FIELD', 'no plugin name provided: ipam.type is missing');
+  if (config.ipam.type === '') throw new AgentError('E_CNI_BAD_FIELD', 'no plugin name provided: ipam.type is missing');
 }
 
 /** What an ADD has before it can bring anything up. */
