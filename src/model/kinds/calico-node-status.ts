@@ -10,10 +10,10 @@ import {violation} from '../violation.ts';
 
 const spec = () =>
   z.object({
-    node: nameReference().default(''),
+    node: nameReference(),
     classes: z.array(z.enum(['Agent', 'BGP', 'Routes'])).default([]),
     /** 0: once. */
-    updatePeriodSeconds: integer(0, 86_400).optional(),
+    updatePeriodSeconds: integer(0, 86_400),
   });
 
 const daemon = () =>
@@ -77,14 +77,9 @@ export const CalicoNodeStatus = defineKind({
   spec,
   status,
   statusAlways: true,
-  rules: ({spec: {node, classes, updatePeriodSeconds}}) => [
-    ...(node === '' ? [violation('spec.node', undefined, 'must be specified')] : []),
-    ...(classes.length === 0 ? [violation('spec.classes', undefined, 'must be specified')] : []),
-    ...(new Set(classes).size < classes.length
-      ? [violation('spec.classes', classes.join(', '), 'must have each class once')]
-      : []),
-    ...(updatePeriodSeconds === undefined
-      ? [violation('spec.updatePeriodSeconds', undefined, 'must be specified')]
-      : []),
-  ],
+  rules: ({spec: {classes}}) => {
+    if (classes.length === 0) return [violation('spec.classes', undefined, 'must be specified')];
+    const isEachOnce = new Set(classes).size === classes.length;
+    return isEachOnce ? [] : [violation('spec.classes', classes.join(', '), 'must have each class once')];
+  },
 });

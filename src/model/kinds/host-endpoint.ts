@@ -17,7 +17,7 @@ const port = () =>
 
 const spec = () =>
   z.object({
-    node: nameReference().default(''),
+    node: nameReference(),
     interfaceName: interfaceName().optional(),
     expectedIPs: z.array(ipAddress()).default([]),
     profiles: z.array(nameReference()).default([]),
@@ -32,10 +32,8 @@ export const HostEndpoint = defineKind({
   plural: 'hostendpoints',
   aliases: ['hep', 'heps'],
   spec,
-  rules: ({spec: {node, interfaceName: name, expectedIPs}}) => [
-    ...(node === '' ? [violation('spec.node', undefined, 'must be specified')] : []),
-    ...(name === undefined && expectedIPs.length === 0
+  rules: ({spec: {interfaceName: name, expectedIPs}}) =>
+    name === undefined && expectedIPs.length === 0
       ? [violation('spec', undefined, 'must have an interfaceName, or expectedIPs to find the interface by')]
-      : []),
-  ],
+      : [],
 });

@@ -17,7 +17,7 @@ const reconciler = () => z.object({reconcilerPeriod: duration().optional()}).opt
 /** A host endpoint for the matching addresses or interfaces of each selected node. */
 const template = () =>
   z.object({
-    generateName: nameReference().default(''),
+    generateName: nameReference(),
     interfaceCIDRs: z.array(cidrOrIp()).default([]),
     interfacePattern: regularExpression().optional(),
     labels: stringMap().default({}),
@@ -101,8 +101,7 @@ function templateViolations(node: NodeController | undefined): Violation[] {
     const path = `spec.controllers.node.hostEndpoint.templates[${i}]`;
     const violations: Violation[] = [...labelViolations(entry.labels, `${path}.labels`)];
     const {generateName, interfaceCIDRs, interfacePattern} = entry;
-    if (generateName === '') violations.push(violation(`${path}.generateName`, undefined, 'must be specified'));
-    else if (seen.has(generateName)) violations.push(violation(`${path}.generateName`, generateName, 'must be unique'));
+    if (seen.has(generateName)) violations.push(violation(`${path}.generateName`, generateName, 'must be unique'));
     seen.add(generateName);
     if (interfaceCIDRs.length === 0 && interfacePattern === undefined)
       violations.push(violation(path, undefined, 'must have interfaceCIDRs or interfacePattern'));
