@@ -2,7 +2,7 @@
  * gRPC's framing of messages on a stream, and its status in headers and trailers: each message is one byte of flags,
  * four bytes of length, and the message.
  */
-import type {IncomingHttpHeaders, IncomingHttpStatusHeader} from 'node:http2';
+import type {IncomingHttpHeaders} from 'node:http2';
 import {answered, lost, RpcError, STATUS} from './rpc-error.ts';
 
 const HEAD_BYTES = 5;
@@ -82,8 +82,14 @@ export function statusOf(headers: IncomingHttpHeaders): RpcError | null | undefi
   return answered(status, typeof message === 'string' ? decodeMessage(message) : `status ${status}`);
 }
 
+/** Of an answer of HTTP. */
+interface AnswerHead {
+  readonly ':status'?: number | undefined;
+  readonly 'content-type'?: string | undefined;
+}
+
 /** Undefined when the headers are those of a gRPC answer. */
-export function refusalOf(headers: IncomingHttpHeaders & IncomingHttpStatusHeader): RpcError | undefined {
+export function refusalOf(headers: AnswerHead): RpcError | undefined {
   const {':status': status, 'content-type': type} = headers;
   if (status === 200 && type?.startsWith('application/grpc')) return undefined;
   return lost(`this is no etcd v3 server: it answered HTTP ${status}, ${type ?? 'no content type'}`, true);

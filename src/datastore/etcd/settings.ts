@@ -21,9 +21,6 @@ export interface EtcdInput {
   readonly ca?: string | undefined;
 }
 
-/** What the person who wrote the settings calls each of them. */
-export type EtcdSettingNames = Readonly<Record<keyof EtcdInput, string>>;
-
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
@@ -48,8 +45,11 @@ export interface EtcdSettings {
   readonly tls: TlsSettings;
 }
 
-/** As in an environment. A key has no name there, because too many can read one: files only, as in Calico. */
-const ENVIRONMENT: EtcdSettingNames = {
+/**
+ * Their names in an environment. Keys and certificates themselves have none there, because too many can read one: as in
+ * Calico they are in files, or in a file of calicoctl, by these names.
+ */
+const NAMES = {
   endpoints: 'ETCD_ENDPOINTS',
   discoverySrv: 'ETCD_DISCOVERY_SRV',
   username: 'ETCD_USERNAME',
@@ -60,51 +60,51 @@ const ENVIRONMENT: EtcdSettingNames = {
   key: 'etcdKey',
   cert: 'etcdCert',
   ca: 'etcdCACert',
-};
+} as const satisfies Record<keyof EtcdInput, string>;
 
 /** Keys and certificates that a file of calicoctl holds themselves, by their names there. */
 export type InlinePem = Partial<Readonly<Record<'etcdKey' | 'etcdCert' | 'etcdCACert', string>>>;
 
 /** The settings of an environment. */
 export function readEtcdSettings(read: (name: string) => string | undefined, pem: InlinePem = {}): EtcdSettings {
-  const input = Object.fromEntries(Object.entries(ENVIRONMENT).map(([field, name]) => [field, read(name)]));
+  const input = Object.fromEntries(Object.entries(NAMES).map(([field, name]) => [field, read(name)]));
   return parseEtcdSettings({...input, key: pem.etcdKey, cert: pem.etcdCert, ca: pem.etcdCACert});
 }
 
 const DEFAULT_PORT = 2379;
 
 /** Reads the settings; E_BAD_CONFIG names the one that is wrong. */
-export function parseEtcdSettings(written: EtcdInput, names: EtcdSettingNames = ENVIRONMENT): EtcdSettings {
+export function parseEtcdSettings(written: EtcdInput): EtcdSettings {
   const input = tidy(written);
-  const tls = parseTls(input, names);
+  const tls = parseTls(input);
   const hasTls = tls.key !== undefined || tls.ca !== undefined;
   const {username, password} = input;
   return {
-    endpoints: parseEndpoints(input, names, hasTls),
+    endpoints: parseEndpoints(input, hasTls),
     user:
       username === undefined || password === undefined ? undefined : {name: username, password: new Secret(password)},
     tls,
   };
 }
 
-function parseEndpoints(input: EtcdInput, names: EtcdSettingNames, hasTls: boolean): EtcdSettings['endpoints'] {
+function parseEndpoints(input: EtcdInput, hasTls: boolean): EtcdSettings['endpoints'] {
   const {endpoints, discoverySrv} = input;
   if (endpoints !== undefined && discoverySrv !== undefined) {
-    throw bad(names.discoverySrv, discoverySrv, `cannot be used together with ${names.endpoints}: unset one of them`);
+    throw bad(NAMES.discoverySrv, discoverySrv, `cannot be used together with ${NAMES.endpoints}: unset one of them`);
   }
-  if (discoverySrv !== undefined) return {discoverySrv: parseDomain(discoverySrv, names)};
+  if (discoverySrv !== undefined) return {discoverySrv: parseDomain(discoverySrv)};
   const texts = (endpoints ?? '').split(',').flatMap((text) => text.trim() || []);
   if (texts.length === 0) {
-    throw bad(names.endpoints, endpoints, `must name etcd, for example https://10.0.0.1:${DEFAULT_PORT}`);
+    throw bad(NAMES.endpoints, endpoints, `must name etcd, for example https://10.0.0.1:${DEFAULT_PORT}`);
   }
-  return texts.map((text) => parseEndpoint(text, names.endpoints, hasTls));
+  return texts.map((text) => parseEndpoint(text, hasTls));
 }
 
 /** `http://host:port`, `https://host:port`, or `host:port`, which uses TLS when there are keys for it. */
-function parseEndpoint(text: string, name: string, hasTls: boolean): Endpoint {
+function parseEndpoint(text: string, hasTls: boolean): Endpoint {
   // A password in a URL would end up in logs.
-  if (text.includes('@')) throw bad(name, '', 'must not contain a user');
-  const refuse = () => bad(name, text, 'must be http://HOST:PORT or https://HOST:PORT');
+  if (text.includes('@')) throw bad(NAMES.endpoints, '', 'must not contain a user');
+  const refuse = () => bad(NAMES.endpoints, text, 'must be http://HOST:PORT or https://HOST:PORT');
   const hasScheme = text.includes('://');
   const url = URL.parse(hasScheme ? text : `${hasTls ? 'https' : 'http'}://${text}`);
   if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === '') throw refuse();
@@ -123,18 +123,18 @@ function portOf(text: string, url: URL): number {
   return written === undefined ? DEFAULT_PORT : Number(written);
 }
 
-function parseDomain(domain: string, names: EtcdSettingNames): string {
+function parseDomain(domain: string): string {
   if (/^(?=.{1,253}\.?$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?$/.test(domain)) return domain;
-  throw bad(names.discoverySrv, domain, 'must be a domain name');
+  throw bad(NAMES.discoverySrv, domain, 'must be a domain name');
 }
 
-function parseTls(input: EtcdInput, names: EtcdSettingNames): TlsSettings {
+function parseTls(input: EtcdInput): TlsSettings {
   const files = {key: input.keyFile, cert: input.certFile, ca: input.caFile};
   const inline = {key: input.key, cert: input.cert, ca: input.ca};
   const usesFiles = Object.values(files).some((path) => path !== undefined);
   const usesInline = Object.values(inline).some((text) => text !== undefined);
   if (usesFiles && usesInline) {
-    throw bad(names.key, '', `and ${names.keyFile} cannot be mixed: give keys and certificates as files or inline`);
+    throw bad(NAMES.key, '', `and ${NAMES.keyFile} cannot be mixed: give keys and certificates as files or inline`);
   }
   const file = (name: string, path: string | undefined): PemSource | undefined => {
     if (path?.includes('\0')) throw bad(name, path, 'must be a path');
@@ -143,14 +143,14 @@ function parseTls(input: EtcdInput, names: EtcdSettingNames): TlsSettings {
   const text = (name: string, pem: string | undefined): PemSource | undefined =>
     pem === undefined ? undefined : {kind: 'inline', name, text: new Secret(pem)};
   const tls = usesInline
-    ? {key: text(names.key, inline.key), cert: text(names.cert, inline.cert), ca: text(names.ca, inline.ca)}
+    ? {key: text(NAMES.key, inline.key), cert: text(NAMES.cert, inline.cert), ca: text(NAMES.ca, inline.ca)}
     : {
-        key: file(names.keyFile, files.key),
-        cert: file(names.certFile, files.cert),
-        ca: file(names.caFile, files.ca),
+        key: file(NAMES.keyFile, files.key),
+        cert: file(NAMES.certFile, files.cert),
+        ca: file(NAMES.caFile, files.ca),
       };
   if ((tls.key === undefined) !== (tls.cert === undefined)) {
-    const [there, missing] = usesInline ? [names.key, names.cert] : [names.keyFile, names.certFile];
+    const [there, missing] = usesInline ? [NAMES.key, NAMES.cert] : [NAMES.keyFile, NAMES.certFile];
     throw bad(
       tls.key === undefined ? missing : there,
       '',
