@@ -119,7 +119,8 @@ class RouteContest {
       removesExternalRoutes: () => false,
       holdsBack: () => false,
     };
-    this.#driver = new RouteDriver({family: 4}, {clock: systemClock, socket, ownership});
+    const links = {get: () => ({name: LINK, index, isUp: true, mtu: 1500})};
+    this.#driver = new RouteDriver({family: 4}, {clock: systemClock, links, socket, ownership});
     this.#specs = destinations.map((dst) => ({dst, gateway: GATEWAY, oif: index, onlink: true, protocol: PROTOCOL}));
     this.#changes = {writes: new Map(destinations.map((dst) => entryOf(dst))), removals: new Map()};
   }

@@ -110,7 +110,12 @@ export class Felix {
     this.#settings = dataPlaneSettings(config);
     this.#routeProtocols.add(this.#settings.deviceRouteProtocol);
     this.#calc = new CalcGraph(options, {log, onChange: () => this.#onCalcChange()});
-    this.#kernel = openKernel(options, {clock, addon: dependencies.addon, ownership: this.#ownership()});
+    this.#kernel = openKernel(options, {
+      clock,
+      addon: dependencies.addon,
+      ownership: this.#ownership(),
+      links: {get: (name) => this.#dataPlane.state.hostLinks.get(name)},
+    });
     const {endpointStatusFolder, mtuFolder} = options;
     const files = (kind: string, folder: string | undefined, isOurs: (name: string) => boolean) =>
       folder === undefined ? undefined : new FileDriver({kind, folder, isOurs});

@@ -18,6 +18,7 @@ import {NetlinkMonitor} from './drivers/host/kernel-monitor.ts';
 import {TunnelDriver} from './drivers/links/tunnel-driver.ts';
 import {NeighbourDriver} from './drivers/neighbours/neighbour-driver.ts';
 import {RouteDriver} from './drivers/routes/route-driver.ts';
+import type {LinkPicture} from './drivers/shared/links-by-name.ts';
 import type {Ownership} from './drivers/shared/ownership.ts';
 import {SysctlDriver} from './drivers/sysctls/sysctl-driver.ts';
 import {InterfaceDriver} from './drivers/workload-interfaces/interface-driver.ts';
@@ -30,6 +31,7 @@ export interface KernelOptions {
 export interface KernelDependencies {
   readonly clock: Clock;
   readonly ownership: Ownership;
+  readonly links: LinkPicture;
   readonly addon?: Pick<Addon, 'openNetlink' | 'readSysctls' | 'writeSysctls'> | undefined;
 }
 
@@ -41,7 +43,7 @@ export interface Kernel {
   close(): void;
 }
 
-export function openKernel({netnsFd}: KernelOptions, {addon, clock, ownership}: KernelDependencies): Kernel {
+export function openKernel({netnsFd}: KernelOptions, {addon, clock, links, ownership}: KernelDependencies): Kernel {
   const native = addon === undefined ? {} : {addon};
   const open = () => new RouteSocket({netnsFd}, {...native, clock});
   const sysctls = new Sysctls({netnsFd}, native);
@@ -51,12 +53,12 @@ export function openKernel({netnsFd}: KernelOptions, {addon, clock, ownership}: 
     drivers: {
       sysctls: new SysctlDriver({ownership, sysctls}),
       tunnels: new TunnelDriver({socket}),
-      addresses: new AddressDriver({clock, socket}),
-      fdb: new FdbDriver({clock, socket}),
-      interfaces: new InterfaceDriver({clock, ownership, socket, sysctls}),
-      routes4: new RouteDriver({family: 4}, {clock, ownership, socket: routeSocket}),
-      routes6: new RouteDriver({family: 6}, {clock, ownership, socket: routeSocket}),
-      neighbours: new NeighbourDriver({clock, ownership, socket}),
+      addresses: new AddressDriver({clock, links, socket}),
+      fdb: new FdbDriver({clock, links, socket}),
+      interfaces: new InterfaceDriver({clock, links, ownership, socket, sysctls}),
+      routes4: new RouteDriver({family: 4}, {clock, links, ownership, socket: routeSocket}),
+      routes6: new RouteDriver({family: 6}, {clock, links, ownership, socket: routeSocket}),
+      neighbours: new NeighbourDriver({clock, links, ownership, socket}),
     },
     host: new NetlinkHostReader({socket, sysctls}),
     monitor: new NetlinkMonitor({netnsFd}, {...native, ownership}),

@@ -20,6 +20,7 @@ import {
   type RouteEntry,
   routeKey,
 } from '../../src/felix/dataplane/entries.ts';
+import {HostLinks} from '../../src/felix/dataplane/host-links.ts';
 import {workloadSysctls} from '../../src/felix/dataplane/render-workload.ts';
 import {AddressDriver} from '../../src/felix/drivers/addresses/address-driver.ts';
 import {FdbDriver} from '../../src/felix/drivers/fdb/fdb-driver.ts';
@@ -27,6 +28,7 @@ import {TunnelDriver} from '../../src/felix/drivers/links/tunnel-driver.ts';
 import {NeighbourDriver} from '../../src/felix/drivers/neighbours/neighbour-driver.ts';
 import {RouteDriver} from '../../src/felix/drivers/routes/route-driver.ts';
 import type {Ownership} from '../../src/felix/drivers/shared/ownership.ts';
+import {hostLink} from '../../src/felix/drivers/shared/seen-link.ts';
 import {InterfaceDriver} from '../../src/felix/drivers/workload-interfaces/interface-driver.ts';
 import {systemClock} from '../../src/lib/clock.ts';
 import type {Driver} from '../../src/lib/driver.ts';
@@ -62,6 +64,7 @@ interface Bench {
   readonly other: RouteSocket;
   readonly otherSysctls: Sysctls;
   readonly ownership: Ownership;
+  readonly links: HostLinks;
   /** Index of a link. */
   readonly indexOf: (name: string) => Promise<number>;
 }
@@ -109,6 +112,7 @@ async function testCase<K extends string, V>(
   const open = async (t: Test) => {
     const bench = openBench(t, makeKernel(t));
     await driverCase.prepare(bench);
+    bench.links.replaceAll({links: (await dumpLinks(bench.other)).map(hostLink), addresses: []});
     const start = () => new Reconciler({driver: make(bench)}, {clock: systemClock});
     return {bench, start};
   };
@@ -232,6 +236,7 @@ function openBench(t: Test, {addon, netnsFd}: ContractKernel): Bench {
     sysctls: new Sysctls({netnsFd}, {addon: faults}),
     other,
     otherSysctls: new Sysctls({netnsFd}, {addon}),
+    links: new HostLinks(),
     ownership: {
       isWorkloadInterface: (link) => link.startsWith('cali'),
       isClaimed: () => true,
@@ -305,7 +310,7 @@ async function prepareRoutes(bench: Bench): Promise<void> {
 
 const ROUTES_4: DriverCase<ReturnType<typeof routeKey>, RouteEntry> = {
   name: 'IPv4 routes',
-  make: ({ownership, socket}) => new RouteDriver({family: 4}, {ownership, socket, clock: systemClock}),
+  make: ({links, ownership, socket}) => new RouteDriver({family: 4}, {links, ownership, socket, clock: systemClock}),
   prepare: prepareRoutes,
   keyOf: routeKey,
   entries: [
@@ -346,7 +351,7 @@ const ROUTES_4: DriverCase<ReturnType<typeof routeKey>, RouteEntry> = {
 
 const ROUTES_6: DriverCase<ReturnType<typeof routeKey>, RouteEntry> = {
   name: 'IPv6 routes',
-  make: ({ownership, socket}) => new RouteDriver({family: 6}, {ownership, socket, clock: systemClock}),
+  make: ({links, ownership, socket}) => new RouteDriver({family: 6}, {links, ownership, socket, clock: systemClock}),
   prepare: prepareRoutes,
   keyOf: routeKey,
   entries: [
@@ -393,7 +398,7 @@ const ROUTES_6: DriverCase<ReturnType<typeof routeKey>, RouteEntry> = {
 
 const NEIGHBOURS: DriverCase<ReturnType<typeof neighbourKey>, NeighbourEntry> = {
   name: 'neighbours',
-  make: ({ownership, socket}) => new NeighbourDriver({ownership, socket, clock: systemClock}),
+  make: ({links, ownership, socket}) => new NeighbourDriver({links, ownership, socket, clock: systemClock}),
   async prepare(bench) {
     await prepareTunnels(bench);
     must(
@@ -438,7 +443,7 @@ const NEIGHBOURS: DriverCase<ReturnType<typeof neighbourKey>, NeighbourEntry> = 
 
 const FDB: DriverCase<ReturnType<typeof fdbKey>, FdbEntry> = {
   name: 'forwarding entries',
-  make: ({socket}) => new FdbDriver({socket, clock: systemClock}),
+  make: ({links, socket}) => new FdbDriver({links, socket, clock: systemClock}),
   async prepare(bench) {
     await prepareTunnels(bench);
     must(
@@ -470,7 +475,7 @@ const FDB: DriverCase<ReturnType<typeof fdbKey>, FdbEntry> = {
 
 const ADDRESSES: DriverCase<ReturnType<typeof addressKey>, AddressEntry> = {
   name: 'tunnel addresses',
-  make: ({socket}) => new AddressDriver({socket, clock: systemClock}),
+  make: ({links, socket}) => new AddressDriver({links, socket, clock: systemClock}),
   prepare: prepareTunnels,
   keyOf: addressKey,
   entries: [
@@ -558,8 +563,9 @@ const CLAIMED = ['calib1', 'calib2', 'calib3'];
 
 const INTERFACES: DriverCase<ReturnType<typeof interfaceKey>, InterfaceEntry> = {
   name: 'workload interfaces',
-  make: ({ownership, socket, sysctls}) =>
+  make: ({links, ownership, socket, sysctls}) =>
     new InterfaceDriver({
+      links,
       ownership: {...ownership, isClaimed: (link) => CLAIMED.includes(link)},
       socket,
       sysctls,

@@ -45,7 +45,8 @@ export class FelixRig {
       removesExternalRoutes: () => this.settings.removesExternalRoutes,
       holdsBack: (link: string, index: number) => this.dataPlane.state.grace.holds(link, index),
     };
-    const opened = openKernel({netnsFd: options.netnsFd}, {clock, ownership, addon: options.addon});
+    const links = {get: (name: string) => this.dataPlane.state.hostLinks.get(name)};
+    const opened = openKernel({netnsFd: options.netnsFd}, {clock, links, ownership, addon: options.addon});
     this.#kernel = options.wrap?.(opened) ?? opened;
     const listener: DataPlaneListener = {
       onWork: () => {

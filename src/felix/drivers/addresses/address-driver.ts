@@ -7,7 +7,7 @@ import type {Changes, Driver} from '../../../lib/driver.ts';
 import {type AddressSpec, deleteAddresses, dumpAddresses, replaceAddresses} from '../../../netlink/addresses.ts';
 import type {RouteSocket} from '../../../netlink/route-socket.ts';
 import {type AddressEntry, type AddressKey, addressKey, TUNNEL_DEVICES, VXLAN_DEVICE} from '../../dataplane/entries.ts';
-import {findLinks} from '../shared/links-by-name.ts';
+import {findLinks, type LinkPicture} from '../shared/links-by-name.ts';
 import {collectFailures} from '../shared/outcomes.ts';
 import {removalRequests, writeRequests} from '../shared/requests.ts';
 import {seenAddress} from '../shared/seen-address.ts';
@@ -15,11 +15,13 @@ import {seenAddress} from '../shared/seen-address.ts';
 export class AddressDriver implements Driver<AddressKey, AddressEntry> {
   readonly kind = 'address';
   readonly #socket: RouteSocket;
+  readonly #links: LinkPicture;
   readonly #clock: Clock;
 
-  constructor(dependencies: {readonly socket: RouteSocket; readonly clock: Clock}) {
+  constructor(dependencies: {readonly socket: RouteSocket; readonly links: LinkPicture; readonly clock: Clock}) {
     this.#clock = dependencies.clock;
     this.#socket = dependencies.socket;
+    this.#links = dependencies.links;
   }
 
   /** An address has nothing besides its key. */
@@ -46,8 +48,7 @@ export class AddressDriver implements Driver<AddressKey, AddressEntry> {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<AddressKey, Error>> {
     const socket = this.#socket;
-    const found = await findLinks(socket, TUNNEL_DEVICES, signal);
-    const context = {found, clock: this.#clock, signal};
+    const context = {links: this.#links, clock: this.#clock, signal};
     const failed = new Map<AddressKey, Error>();
     // First the new one, so that the device is never without a source address.
     const written = await writeRequests(writes, specOf, failed, context);

@@ -7,7 +7,7 @@ import type {Changes, Driver} from '../../../lib/driver.ts';
 import {deleteFdb, dumpFdb, replaceFdb} from '../../../netlink/fdb.ts';
 import type {RouteSocket} from '../../../netlink/route-socket.ts';
 import {type FdbEntry, type FdbKey, fdbKey, TUNNEL_DEVICES} from '../../dataplane/entries.ts';
-import {findLinks} from '../shared/links-by-name.ts';
+import {findLinks, type LinkPicture} from '../shared/links-by-name.ts';
 import {collectFailures} from '../shared/outcomes.ts';
 import {removalRequests, writeRequests} from '../shared/requests.ts';
 import {seenFdb} from '../shared/seen-neighbour.ts';
@@ -15,11 +15,13 @@ import {seenFdb} from '../shared/seen-neighbour.ts';
 export class FdbDriver implements Driver<FdbKey, FdbEntry> {
   readonly kind = 'fdb';
   readonly #socket: RouteSocket;
+  readonly #links: LinkPicture;
   readonly #clock: Clock;
 
-  constructor(dependencies: {readonly socket: RouteSocket; readonly clock: Clock}) {
+  constructor(dependencies: {readonly socket: RouteSocket; readonly links: LinkPicture; readonly clock: Clock}) {
     this.#clock = dependencies.clock;
     this.#socket = dependencies.socket;
+    this.#links = dependencies.links;
   }
 
   equal(desired: FdbEntry, actual: FdbEntry): boolean {
@@ -39,8 +41,7 @@ export class FdbDriver implements Driver<FdbKey, FdbEntry> {
 
   async apply({writes, removals}: Changes<FdbKey, FdbEntry>, signal: AbortSignal): Promise<ReadonlyMap<FdbKey, Error>> {
     const socket = this.#socket;
-    const found = await findLinks(socket, TUNNEL_DEVICES, signal);
-    const context = {found, clock: this.#clock, signal};
+    const context = {links: this.#links, clock: this.#clock, signal};
     const failed = new Map<FdbKey, Error>();
     const removed = await removalRequests(removals, ({mac}, index = 0) => ({index, mac}), context);
     if (removed.specs.length > 0)

@@ -4,26 +4,29 @@ import type {Changes, Driver} from '../../../lib/driver.ts';
 import {deleteNeighbours, dumpNeighbours, replaceNeighbours} from '../../../netlink/neighbours.ts';
 import type {RouteSocket} from '../../../netlink/route-socket.ts';
 import {type NeighbourEntry, type NeighbourKey, neighbourKey} from '../../dataplane/entries.ts';
-import {findLinks, linkNames} from '../shared/links-by-name.ts';
+import {type LinkPicture, linkNames} from '../shared/links-by-name.ts';
 import {collectFailures} from '../shared/outcomes.ts';
 import type {Ownership} from '../shared/ownership.ts';
-import {linksOf, removalRequests, writeRequests} from '../shared/requests.ts';
+import {removalRequests, writeRequests} from '../shared/requests.ts';
 import {seenNeighbour} from '../shared/seen-neighbour.ts';
 
 export class NeighbourDriver implements Driver<NeighbourKey, NeighbourEntry> {
   readonly kind = 'neighbour';
   readonly #socket: RouteSocket;
   readonly #ownership: Ownership;
+  readonly #links: LinkPicture;
   readonly #clock: Clock;
 
   constructor(dependencies: {
     readonly socket: RouteSocket;
     readonly ownership: Ownership;
+    readonly links: LinkPicture;
     readonly clock: Clock;
   }) {
     this.#clock = dependencies.clock;
     this.#socket = dependencies.socket;
     this.#ownership = dependencies.ownership;
+    this.#links = dependencies.links;
   }
 
   equal(desired: NeighbourEntry, actual: NeighbourEntry): boolean {
@@ -46,8 +49,7 @@ export class NeighbourDriver implements Driver<NeighbourKey, NeighbourEntry> {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<NeighbourKey, Error>> {
     const socket = this.#socket;
-    const found = await findLinks(socket, linksOf(writes, removals), signal);
-    const context = {found, clock: this.#clock, signal};
+    const context = {links: this.#links, clock: this.#clock, signal};
     const failed = new Map<NeighbourKey, Error>();
     const removed = await removalRequests(removals, ({ip}, index = 0) => ({index, ip}), context);
     if (removed.specs.length > 0)

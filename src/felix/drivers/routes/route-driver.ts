@@ -14,10 +14,10 @@ import type {RouteSelector, RouteSpec} from '../../../netlink/route.ts';
 import type {RouteSocket} from '../../../netlink/route-socket.ts';
 import {deleteRoutes, dumpRoutes, replaceRoutes} from '../../../netlink/routes.ts';
 import {MAIN_TABLE, type RouteEntry, type RouteKey, routeKey} from '../../dataplane/entries.ts';
-import {findLinks, linkNames} from '../shared/links-by-name.ts';
+import {type LinkPicture, linkNames} from '../shared/links-by-name.ts';
 import {collectFailures} from '../shared/outcomes.ts';
 import type {Ownership} from '../shared/ownership.ts';
-import {linksOf, removalRequests, writeRequests} from '../shared/requests.ts';
+import {removalRequests, writeRequests} from '../shared/requests.ts';
 import {seenRoute} from '../shared/seen-route.ts';
 
 export class RouteDriver implements Driver<RouteKey, RouteEntry> {
@@ -25,16 +25,23 @@ export class RouteDriver implements Driver<RouteKey, RouteEntry> {
   readonly #family: Family;
   readonly #socket: RouteSocket;
   readonly #ownership: Ownership;
+  readonly #links: LinkPicture;
   readonly #clock: Clock;
 
   constructor(
     options: {readonly family: Family},
-    dependencies: {readonly socket: RouteSocket; readonly ownership: Ownership; readonly clock: Clock},
+    dependencies: {
+      readonly socket: RouteSocket;
+      readonly ownership: Ownership;
+      readonly links: LinkPicture;
+      readonly clock: Clock;
+    },
   ) {
     this.kind = `route ipv${options.family}`;
     this.#family = options.family;
     this.#socket = dependencies.socket;
     this.#ownership = dependencies.ownership;
+    this.#links = dependencies.links;
     this.#clock = dependencies.clock;
   }
 
@@ -74,8 +81,7 @@ export class RouteDriver implements Driver<RouteKey, RouteEntry> {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<RouteKey, Error>> {
     const socket = this.#socket;
-    const found = await findLinks(socket, linksOf(writes, removals), signal);
-    const context = {found, clock: this.#clock, signal};
+    const context = {links: this.#links, clock: this.#clock, signal};
     const failed = new Map<RouteKey, Error>();
     const written = await writeRequests(writes, specOf, failed, context);
     if (written.specs.length > 0)

@@ -1,11 +1,16 @@
 /**
- * Between names, which entries use, and indexes, which the kernel uses. Looked up when something is read or written and
- * not kept: an index is one life of a link.
+ * Between names, which entries use, and indexes, which the kernel uses. What is written goes by the picture of the host
+ * that the data plane keeps: an index is one life of a link, so the kernel refuses one that is out of date (ENODEV) and
+ * never takes it for another link. What is read back is looked up anew, because then the picture is in doubt too.
  */
 import type {Link} from '../../../netlink/link.ts';
 import {decodeLink, writeLinkGet} from '../../../netlink/link.ts';
 import {dumpLinks} from '../../../netlink/links.ts';
 import type {RouteSocket} from '../../../netlink/route-socket.ts';
+import type {HostLinks} from '../../dataplane/host-links.ts';
+
+/** The data plane's picture of the host's links. */
+export type LinkPicture = Pick<HostLinks, 'get'>;
 
 const GET_COST_US = 20;
 /** From about here on one dump is cheaper than a question for each. */

@@ -4,7 +4,7 @@
  */
 import type {Clock} from '../../../lib/clock.ts';
 import {createBreather} from '../../../lib/yielding.ts';
-import type {Link} from '../../../netlink/link.ts';
+import type {LinkPicture} from './links-by-name.ts';
 import {missingLink} from './outcomes.ts';
 
 export interface Requests<K, S> {
@@ -18,7 +18,7 @@ interface OnLink {
 }
 
 export interface RequestContext {
-  readonly found: ReadonlyMap<string, Link>;
+  readonly links: LinkPicture;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -46,13 +46,13 @@ async function requests<K, E extends OnLink, S>(
   entries: ReadonlyMap<K, E>,
   specOf: (entry: E, index: number | undefined) => S,
   onMissing: (key: K, link: string) => unknown,
-  {clock, found, signal}: RequestContext,
+  {clock, links, signal}: RequestContext,
 ): Promise<Requests<K, S>> {
   const keys: K[] = [];
   const specs: S[] = [];
   const breather = createBreather({}, {clock});
   for (const [key, entry] of entries) {
-    const index = entry.link === undefined ? undefined : found.get(entry.link)?.index;
+    const index = entry.link === undefined ? undefined : links.get(entry.link)?.index;
     if (entry.link !== undefined && index === undefined) onMissing(key, entry.link);
     else {
       keys.push(key);
@@ -61,11 +61,4 @@ async function requests<K, E extends OnLink, S>(
     if (breather.isDue()) await breather.breathe(signal);
   }
   return {keys, specs};
-}
-
-/** The links that the changes of a round name. */
-export function linksOf(...changes: readonly ReadonlyMap<unknown, OnLink>[]): ReadonlySet<string> {
-  const links = new Set<string>();
-  for (const entries of changes) for (const {link} of entries.values()) if (link !== undefined) links.add(link);
-  return links;
 }

@@ -17,7 +17,7 @@ import {
   type Sysctl,
   workloadSysctlPaths,
 } from '../../dataplane/entries.ts';
-import {findLinks} from '../shared/links-by-name.ts';
+import type {LinkPicture} from '../shared/links-by-name.ts';
 import {collectFailures, missingLink} from '../shared/outcomes.ts';
 import type {Ownership} from '../shared/ownership.ts';
 import {isWanted, readSettings, writeSettings} from '../shared/settings.ts';
@@ -26,6 +26,7 @@ export interface InterfaceDriverDependencies {
   readonly socket: RouteSocket;
   readonly sysctls: Sysctls;
   readonly ownership: Pick<Ownership, 'isClaimed'>;
+  readonly links: LinkPicture;
   readonly clock: Clock;
 }
 
@@ -62,17 +63,16 @@ export class InterfaceDriver implements Driver<InterfaceKey, InterfaceEntry> {
     {writes}: Changes<InterfaceKey, InterfaceEntry>,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<InterfaceKey, Error>> {
-    const {clock, socket} = this.#dependencies;
+    const {clock, links, socket} = this.#dependencies;
     const failed = new Map<InterfaceKey, Error>();
-    const found = await findLinks(socket, writes.keys(), signal);
     const keys: InterfaceKey[] = [];
     const changes: LinkChange[] = [];
     const breather = createBreather({}, {clock});
     for (const [key, entry] of writes) {
-      const link = found.get(entry.link);
+      const link = links.get(entry.link);
       const error = link === undefined ? missingLink(entry.link, 'configure it') : this.#configure(entry.sysctls);
       if (error !== undefined) failed.set(key, error);
-      else if (link !== undefined && link.up !== entry.isUp) {
+      else if (link !== undefined) {
         keys.push(key);
         changes.push({index: link.index, up: entry.isUp});
       }
