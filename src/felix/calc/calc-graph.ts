@@ -91,7 +91,6 @@ export class CalcGraph {
     const sequencer = this.#sequencer;
     this.#nodeName = nodeName;
     this.#onChange = onChange ?? (() => {});
-    this.#decoder = new UpdateDecoder({nodeName}, {log});
     this.#routes = new RouteResolver({nodeName}, {emit: (key, value) => sequencer.put({kind: 'route', key, value})});
     this.#vxlan = new VxlanResolver(
       {nodeName},
@@ -114,6 +113,10 @@ export class CalcGraph {
       },
     });
     this.#localEndpoints = new LocalEndpoints((id, endpoint) => this.#interfaces.setEndpoint(id, endpoint));
+    this.#decoder = new UpdateDecoder(
+      {nodeName},
+      {log, written: (id, revision) => this.#localEndpoints.written(id, revision)},
+    );
     sequencer.put({kind: 'encapsulation', value: this.#encapsulation.encapsulation});
   }
 

@@ -76,6 +76,12 @@ export class LocalEndpoints<V> {
     return write === undefined ? this.#stored.get(key)?.value : write.value;
   }
 
+  /** What we wrote to `key`, when that write became `revision` and the watch has not come as far. */
+  written(key: string, revision: Revision): V | undefined {
+    const became = this.#contests.get(key)?.expected.find(({version}) => version === revision);
+    return became?.write?.value;
+  }
+
   /** Keys whose local view still wins. */
   get contested(): number {
     return this.#contests.size;

@@ -5,12 +5,13 @@
  * It is named in one log line when it becomes invalid and in one when it is well again, and counted meanwhile. Reading
  * in the model is lenient (a newer Calico may know values we do not), so every value that is used here is parsed here.
  *
- * Endpoints of other nodes are not even read: the node is the first part of an endpoint's name.
+ * Endpoints of other nodes are not even read: the node is the first part of an endpoint's name. Nor are those that the
+ * CNI server has just written: they come back by the watch, and what they say is known.
  */
 import {requireCidr} from '../../lib/cidr.ts';
 import {codeOf, messageOf} from '../../lib/errors.ts';
 import type {Logger} from '../../lib/log.ts';
-import {decodeBlock} from '../../model/ipam-records.ts';
+import {readBlock} from '../../model/ipam-records.ts';
 import {type ParsedKey, parseKey, type ResourceKey} from '../../model/keys.ts';
 import {ClusterInformation} from '../../model/kinds/cluster-information.ts';
 import {FelixConfiguration} from '../../model/kinds/felix-configuration.ts';
@@ -22,20 +23,28 @@ import {invalidResource, violation} from '../../model/violation.ts';
 import {blockInput, clusterInformationInput, felixConfigurationInput, nodeInput, poolInput} from './facts.ts';
 import type {Input} from './inputs.ts';
 import type {EndpointId, WorkloadEndpointIntent} from './intent.ts';
-import type {Update} from './update.ts';
+import type {Revision, Update} from './update.ts';
 import {workloadIntent} from './workload-intent.ts';
+
+export interface UpdateDecoderDependencies {
+  readonly log: Logger;
+  /** The endpoint we wrote ourselves, when the datastore took it as that revision. */
+  readonly written: (id: EndpointId, revision: Revision) => WorkloadEndpointIntent | undefined;
+}
 
 export class UpdateDecoder {
   readonly #nodeName: string;
   /** Names of this node's endpoints begin with this, and go on with something other than a dash. */
   readonly #namePrefix: string;
   readonly #log: Logger;
+  readonly #written: UpdateDecoderDependencies['written'];
   readonly #invalid = new Map<string, string>();
 
-  constructor(options: {readonly nodeName: string}, dependencies: {readonly log: Logger}) {
+  constructor(options: {readonly nodeName: string}, dependencies: UpdateDecoderDependencies) {
     this.#nodeName = options.nodeName;
     this.#namePrefix = `${options.nodeName.replaceAll('-', '--')}-`;
     this.#log = dependencies.log;
+    this.#written = dependencies.written;
   }
 
   /** Objects that are there now and count as absent. */
@@ -45,11 +54,11 @@ export class UpdateDecoder {
 
   /** What the update says, or undefined when it is nothing to calculation. */
   decode(key: ParsedKey, update: Update): Input | undefined {
-    const {value} = update;
+    const {revision, value} = update;
     const read = <T>(decode: (text: string) => T): T | undefined => this.#read(update.key, value, decode);
-    if (key.kind === 'resource') return this.#decodeResource(key, update.key, read);
+    if (key.kind === 'resource') return this.#decodeResource(key, {text: update.key, revision}, read);
     if (key.kind !== 'block') return undefined;
-    return {kind: 'block', cidr: requireCidr(key.cidr), value: read((text) => blockInput(key, decodeBlock(text)))};
+    return {kind: 'block', cidr: requireCidr(key.cidr), value: read((text) => blockInput(key, readBlock(text)))};
   }
 
   /** Id and intent of an endpoint of this node that is being written under `key`. Throws E_INVALID_RESOURCE. */
@@ -70,7 +79,7 @@ export class UpdateDecoder {
 
   #decodeResource(
     key: ResourceKey,
-    text: string,
+    {revision, text}: {readonly text: string; readonly revision: Revision},
     read: <T>(decode: (stored: string) => T) => T | undefined,
   ): Input | undefined {
     const {name} = key;
@@ -82,7 +91,8 @@ export class UpdateDecoder {
       case WorkloadEndpoint.plural: {
         const id = this.#endpointIdOf(key);
         if (id === undefined) return undefined;
-        const value = read((stored) => workloadIntent(id, this.#nodeName, WorkloadEndpoint.decode(stored, text)));
+        const decode = (stored: string) => workloadIntent(id, this.#nodeName, WorkloadEndpoint.decode(stored, text));
+        const value = read((stored) => this.#written(id, revision) ?? decode(stored));
         return {kind: 'workload-endpoint', id, value};
       }
       case FelixConfiguration.plural: {

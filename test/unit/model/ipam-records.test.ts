@@ -11,6 +11,7 @@ import {
   encodeBlock,
   encodeHandle,
   encodeIpamConfig,
+  readBlock,
 } from '../../../src/model/ipam-records.ts';
 import {parseKey} from '../../../src/model/keys.ts';
 import {readStored} from './captured.ts';
@@ -42,7 +43,10 @@ void t.test('every captured record is written back byte for byte, also after a c
     seen.set(kind, (seen.get(kind) ?? 0) + 1);
     t.equal(bytes, value, key);
     // A copy carries no stored text: this is what our own printing gives.
-    if (kind === 'block') t.equal(encodeBlock({...decodeBlock(value)}), value, `${key}, copied`);
+    if (kind === 'block') {
+      t.equal(encodeBlock({...decodeBlock(value)}), value, `${key}, copied`);
+      t.same(readBlock(value), decodeBlock(value), `${key}, to read only`);
+    }
     if (kind === 'handle') t.equal(encodeHandle({...decodeHandle(value)}), value, `${key}, copied`);
   }
   t.same([...seen.keys()].sort(), ['affinity', 'block', 'handle', 'ipam-config']);

@@ -93,6 +93,20 @@ void t.test('an endpoint is in force before the watch tells of it, and the watch
   t.same(lines(), ['endpoint k8s/default/web/eth0 caliweb ? 10.65.0.2/32 kns.default', 'flush']);
 });
 
+void t.test('what we wrote ourselves is not read again when the watch brings it', async (t) => {
+  const {graph, lines} = graphInSync();
+  const unreadable: Stored = [web[0], 'not JSON'];
+  const write = graph.setLocalEndpoint(web[0], endpointOf(web));
+  write.succeeded({revision: 'r2', replaced: undefined});
+  lines();
+  graph.onUpdates([update(unreadable, 'r2')]);
+  t.same(lines(), []);
+  t.match(graph.counters, {invalidObjects: 0, contestedEndpoints: 0, localEndpoints: 1});
+  graph.onUpdates([update(unreadable, 'r3')]);
+  t.same(lines(), ['- endpoint k8s/default/web/eth0', 'flush'], 'another revision is');
+  t.equal(graph.counters.invalidObjects, 1);
+});
+
 void t.test('what is no endpoint of this node is refused', async (t) => {
   const {graph, lines} = graphInSync();
   const alien = workload('node2', 'web', 'caliweb', ['10.65.0.1/32']);
