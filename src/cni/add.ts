@@ -95,12 +95,17 @@ class Add {
   }
 
   async run(): Promise<CniResult> {
-    const {log} = this.#services;
+    const {journal, log} = this.#services;
+    const {handleId = ''} = this.#workload;
+    let isClean = true;
+    journal.begin(handleId);
     try {
       return await this.#connect();
     } catch (error) {
-      await this.#undo.run(log);
+      isClean = await this.#undo.run(log);
       throw error;
+    } finally {
+      journal.end(handleId, isClean);
     }
   }
 
@@ -206,8 +211,7 @@ class Add {
   }
 
   #assign(): Promise<Addresses> {
-    const {ifname} = this.#request;
-    return assignAddresses(this.#request, this.#workload, ifname, this.#services, this.#call);
+    return assignAddresses(this.#request, this.#workload, this.#services, this.#call);
   }
 
   async #createVeth(existing: WorkloadEndpoint | undefined): Promise<PodVeth> {

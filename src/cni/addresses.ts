@@ -28,27 +28,26 @@ export interface Addresses {
 
 type AddressServices = Pick<Services, 'nodeAllocator' | 'clock' | 'metrics'>;
 
-/** `endpoint`: the interface a WorkloadEndpoint will follow for; undefined for calico-ipam called alone. */
 export async function assignAddresses(
   request: CniRequest,
   workload: Workload,
-  endpoint: string | undefined,
   services: AddressServices,
   call: Call,
 ): Promise<Addresses> {
   const startMs = services.clock.monotonicMs();
-  const isOwn = endpoint === undefined || request.config.ipam.type === OWN_IPAM;
+  const isOwn = usesOwnIpam(request);
   let outcome: 'ok' | 'failed' = 'failed';
   try {
-    const addresses = await (isOwn
-      ? assignOwn(request, workload, endpoint, services, call)
-      : assignDelegated(request, call));
+    const addresses = await (isOwn ? assignOwn(request, workload, services, call) : assignDelegated(request, call));
     outcome = 'ok';
     return addresses;
   } finally {
     services.metrics.ipam('assign', outcome, services.clock.monotonicMs() - startMs);
   }
 }
+
+/** calico-ipam may be called by itself, whatever its configuration names. */
+const usesOwnIpam = ({program, config}: CniRequest): boolean => program === OWN_IPAM || config.ipam.type === OWN_IPAM;
 
 /** The families of the addresses that are to come; undefined when only the IPAM plugin knows. */
 export function expectedFamilies({config, args}: CniRequest): Families | undefined {
@@ -61,11 +60,10 @@ export function expectedFamilies({config, args}: CniRequest): Families | undefin
 async function assignOwn(
   request: CniRequest,
   workload: Workload,
-  endpoint: string | undefined,
   {nodeAllocator, clock}: AddressServices,
   {signal}: Call,
 ): Promise<Addresses> {
-  const owner = ownerOf(workload, endpoint, clock.wallMs());
+  const owner = ownerOf(workload, clock.wallMs());
   const {ip} = parseCniArgs(request.args);
   const {wantsIpv4, wantsIpv6, ipv4Pools, ipv6Pools} = request.config.ipam;
   const allocations =
@@ -118,8 +116,7 @@ export async function releaseAddresses(
   const startMs = services.clock.monotonicMs();
   let outcome: 'ok' | 'failed' = 'failed';
   try {
-    if (request.program === OWN_IPAM || request.config.ipam.type === OWN_IPAM)
-      await releaseOwn(workload, services.nodeAllocator, call);
+    if (usesOwnIpam(request)) await releaseOwn(workload, services.nodeAllocator, call);
     else await runDelegate(delegatedRelease(request), call);
     outcome = 'ok';
   } finally {

@@ -24,6 +24,7 @@ import {add} from './add.ts';
 import {OWN_IPAM} from './addresses.ts';
 import {AgentSettings} from './agent-settings.ts';
 import {AttachmentLock} from './attachment-lock.ts';
+import {CallJournal} from './call-journal.ts';
 import {check} from './check.ts';
 import {type CniFailure, cniFailureOf, printFailure} from './cni-error.ts';
 import {CniMetrics} from './cni-metrics.ts';
@@ -56,6 +57,8 @@ export interface CniServerOptions {
   readonly interfacePrefix: string;
   /** The file with the MTU of a pod that Felix writes; default `/var/lib/calico/mtu`. */
   readonly mtuFile?: string | undefined;
+  /** Notes which calls are under way, for the next start; default `/var/lib/calico/cni/calls`. */
+  readonly journalFile?: string | undefined;
   /** A call that takes longer fails and is undone; default 60 s. */
   readonly callLimitMs?: number | undefined;
   /** How long `stop` lets calls under way go on before it has them undone; default 5 s. */
@@ -80,6 +83,7 @@ export interface CniServerDependencies {
 
 export const DEFAULT_SOCKET = '/var/run/calico/cni/cni.sock';
 const DEFAULT_MTU_FILE = '/var/lib/calico/mtu';
+const DEFAULT_JOURNAL_FILE = '/var/lib/calico/cni/calls';
 /** Less than the plugin's own 90 s, with room for undoing. */
 const CALL_LIMIT_MS = 60_000;
 const STOP_GRACE_MS = 5_000;
@@ -125,6 +129,7 @@ export class CniServer {
       podNetwork: new PodNetwork(options, {addon, clock}),
       settings: new AgentSettings(options, {log}),
       lock: new AttachmentLock(),
+      journal: new CallJournal(options.journalFile ?? DEFAULT_JOURNAL_FILE),
       readiness,
       clock,
       log,

@@ -24,12 +24,22 @@ const ENOENT = 2;
 
 export async function del(request: AttachmentRequest, services: Services, call: Call): Promise<void> {
   const {config, containerId} = request;
-  const {nodeName: node, interfacePrefix, lock} = services;
+  const {nodeName: node, interfacePrefix, journal, lock} = services;
   const {pod} = parseCniArgs(request.args);
   const workload = workloadOf({node, network: config.name, containerId, pod, interfacePrefix});
   if (config.ipam.type === '') throw new AgentError('E_CNI_BAD_FIELD', 'no plugin name provided: ipam.type is missing');
   requireUsable(request);
-  await lock.run(lockNames(workload), call.signal, () => disconnect(request, workload, services, call));
+  await lock.run(lockNames(workload), call.signal, async () => {
+    const {handleId = ''} = workload;
+    let isClean = false;
+    journal.begin(handleId);
+    try {
+      await disconnect(request, workload, services, call);
+      isClean = true;
+    } finally {
+      journal.end(handleId, isClean);
+    }
+  });
 }
 
 /** A namespace that is gone is as good as deleted; anything else in its place is an error. */

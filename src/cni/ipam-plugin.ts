@@ -13,7 +13,7 @@ import {lockNames, type Workload, workloadOf} from './workload.ts';
 export async function ipamAdd(request: AttachmentRequest, services: Services, call: Call): Promise<CniResult> {
   const workload = workloadOfRequest(request, services);
   return services.lock.run(lockNames(workload), call.signal, async () => {
-    const {ips, routes} = await assignAddresses(request, workload, undefined, services, call);
+    const {ips, routes} = await assignAddresses(request, workload, services, call);
     return {interfaces: [], ips, routes};
   });
 }

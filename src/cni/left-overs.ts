@@ -6,10 +6,9 @@
  * - GC: the runtime says which attachments of a network are in use, and everything else of it goes.
  *
  * What must be proven: a container whose host link is gone has no network, so its endpoint and addresses are of no use
- * to it. An address without an endpoint is a left-over only if one of our ADDs assigned it (its attributes say so): what
- * calico-ipam assigned for another main plugin never has an endpoint. Whoever has a call under way is left alone.
+ * to it. An address without an endpoint is a left-over only if a call of ours about it was broken off (the journal says
+ * so): what calico-ipam assigned for another main plugin never has an endpoint. Whoever has a call under way is left alone.
  */
-
 import type {CallOptions} from '../datastore/store.ts';
 import type {Allocation} from '../ipam/block.ts';
 import {type ReclaimCandidate, type ReclaimResult, reclaim} from '../ipam/reclaim.ts';
@@ -18,7 +17,7 @@ import type {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
 import {workloadHandleId} from '../model/names.ts';
 import type {Attachment} from './network-config.ts';
 import type {Services} from './services.ts';
-import {ENDPOINT_ATTRIBUTE, lockNamesOf, workloadOf} from './workload.ts';
+import {lockNames, lockNamesOf, workloadOf} from './workload.ts';
 
 export interface LeftOverResult {
   readonly endpoints: number;
@@ -31,15 +30,17 @@ export async function removeLeftOvers(
   startedMs: number,
   call: CallOptions,
 ): Promise<LeftOverResult> {
-  const {podNetwork, endpoints, nodeName} = services;
+  const {podNetwork, endpoints, journal, nodeName} = services;
+  const brokenOff = new Set(journal.leftOpen);
   const isVanished = async ({spec}: WorkloadEndpoint): Promise<boolean> =>
     spec.interfaceName !== undefined && (await podNetwork.hostLink(spec.interfaceName)) === undefined;
   const removed = await removeEndpoints(services, isVanished, call);
   const living = new Set((await endpoints.ofNode(nodeName, call)).map(({spec}) => spec.containerID));
   const {released} = await reclaimAddresses(services, startedMs, call, (candidate) => {
     if (living.has(candidate.containerId)) return false;
-    return candidate.attributes.has(ENDPOINT_ATTRIBUTE) || hadEndpoint(removed, candidate);
+    return brokenOff.has(candidate.handleId) || hadEndpoint(removed, candidate);
   });
+  for (const handleId of brokenOff) journal.settle(handleId);
   return {endpoints: removed.length, addresses: released};
 }
 
@@ -118,17 +119,19 @@ function reclaimAddresses(
   );
 }
 
-/** The veth of an ADD that came no further. */
+/** The veth of an ADD that came no further. A new sandbox of the same pod uses the same name: its call goes first. */
 async function removeLink(services: Services, candidate: ReclaimCandidate, call: CallOptions): Promise<void> {
-  const {podNetwork, endpoints, nodeName, interfacePrefix} = services;
+  const {podNetwork, endpoints, lock, nodeName, interfacePrefix} = services;
   const {attributes, networkName, containerId} = candidate;
-  if (!attributes.has(ENDPOINT_ATTRIBUTE)) return;
   const [namespace, name] = [attributes.get('namespace'), attributes.get('pod')];
   const pod = namespace === undefined || name === undefined ? undefined : {namespace, name};
-  const {hostInterface} = workloadOf({node: nodeName, network: networkName, containerId, pod, interfacePrefix});
+  const workload = workloadOf({node: nodeName, network: networkName, containerId, pod, interfacePrefix});
+  const {hostInterface} = workload;
   if ((await podNetwork.hostLink(hostInterface)) === undefined) return;
-  const all = await endpoints.ofNode(nodeName, call);
-  if (!all.some(({spec}) => spec.interfaceName === hostInterface)) await podNetwork.deleteHostLink(hostInterface);
+  await lock.run(lockNames(workload), call.signal ?? new AbortController().signal, async () => {
+    const all = await endpoints.ofNode(nodeName, call);
+    if (!all.some(({spec}) => spec.interfaceName === hostInterface)) await podNetwork.deleteHostLink(hostInterface);
+  });
 }
 
 /** Its endpoint was just removed because the link is gone. */

@@ -8,6 +8,7 @@ import type {Logger} from '../lib/log.ts';
 import type {DelegateOrder, DelegateReport} from '../native/shim-protocol.ts';
 import type {AgentSettings} from './agent-settings.ts';
 import type {AttachmentLock} from './attachment-lock.ts';
+import type {CallJournal} from './call-journal.ts';
 import type {CniMetrics} from './cni-metrics.ts';
 import type {Endpoints} from './endpoints.ts';
 import type {FelixPort} from './felix-port.ts';
@@ -32,6 +33,7 @@ export interface Services {
   readonly podNetwork: PodNetwork;
   readonly settings: AgentSettings;
   readonly lock: AttachmentLock;
+  readonly journal: CallJournal;
   readonly readiness: () => Readiness;
   readonly clock: Clock;
   readonly log: Logger;

@@ -13,14 +13,18 @@ export class Undo {
     this.#steps.push({what, undo});
   }
 
-  async run(log: Logger): Promise<void> {
+  /** Resolves to whether everything could be taken back. */
+  async run(log: Logger): Promise<boolean> {
+    let isClean = true;
     for (const {what, undo} of this.#steps.splice(0).reverse()) {
       try {
         await undo();
       } catch (error) {
+        isClean = false;
         log.warn({step: what, code: codeOf(error), reason: messageChain(error)}, 'a failed call could not be undone');
       }
     }
+    return isClean;
   }
 }
 

@@ -44,8 +44,6 @@ export interface WorkloadFacts {
 /** Namespace of endpoints without Kubernetes. */
 const DEFAULT_NAMESPACE = 'default';
 const LONGEST_NAME = 253;
-/** Of an allocation made by ADD of this agent: an endpoint is to follow, so without one it is a left-over. */
-export const ENDPOINT_ATTRIBUTE = 'endpoint';
 
 export function workloadOf({node, network, containerId, pod, interfacePrefix}: WorkloadFacts): Workload {
   const hasHandle = network.length <= LONGEST_NAME && containerId.length <= LONGEST_NAME;
@@ -112,15 +110,14 @@ export function isEndpointOf(workload: Workload, {spec, metadata}: WorkloadEndpo
   );
 }
 
-/** The owner of an allocation. `endpoint` is the interface an endpoint will follow for; undefined for IPAM alone. */
-export function ownerOf(workload: Workload, endpoint: string | undefined, wallMs: number): Owner {
+/** The owner of an allocation, with Calico's attributes. */
+export function ownerOf(workload: Workload, wallMs: number): Owner {
   const {handleId, node, pod, namespace} = workload;
   if (handleId === undefined)
     throw new AgentError('E_INVALID_RESOURCE', 'network name and container id must not be longer than 253 characters');
   const attributes = new Map([['node', node]]);
   if (pod !== undefined) attributes.set('pod', pod).set('namespace', namespace);
   attributes.set('timestamp', goTimestamp(BigInt(Math.floor(wallMs * 1e6))));
-  if (endpoint !== undefined) attributes.set(ENDPOINT_ATTRIBUTE, endpoint);
   return {handleId, attributes};
 }
 

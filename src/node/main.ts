@@ -188,6 +188,7 @@ async function runAgent(
       datastoreType: parseStoreConfig(env).type,
       interfacePrefix: config.get('InterfacePrefix')[0] ?? 'cali',
       mtuFile: join(dirname(nodeNameFile()), 'mtu'),
+      journalFile: join(dirname(nodeNameFile()), 'cni', 'calls'),
       stopGraceMs: CNI_STOP_GRACE_MS,
     },
     {

@@ -171,6 +171,7 @@ export class TestAgent {
         hostNetnsFd: node.fd,
         interfacePrefix: 'cali',
         mtuFile: join(folder, 'mtu'),
+        journalFile: join(folder, 'calls'),
         ...(options.callLimitMs === undefined ? {} : {callLimitMs: options.callLimitMs}),
       },
       {
