@@ -114,6 +114,7 @@ void t.test('ports: one rule for each protocol, names first, ranges merged', asy
             {port: 81},
             {port: 1000, endPort: 2000},
             {port: 1500, endPort: 2500},
+            {port: 1600, endPort: 1700},
             {protocol: 'SCTP'},
             {protocol: 'SCTP', port: 7},
           ],

@@ -201,6 +201,8 @@ void t.test(
       egressPacketBurst: 0,
     });
     t.equal(odd.warnings?.length, 6);
+    const same = {'qos.projectcalico.org/egressBandwidth': '2M', 'qos.projectcalico.org/egressPeakrate': '2M'};
+    t.match(convert(same), {controls: {egressPeakrate: 0}, warnings: [/egressPeakrate = 2000000: must be greater/]});
   },
 );
 
