@@ -13,6 +13,8 @@ import type {Io} from './io.ts';
 export interface BulkResult {
   readonly targets: readonly Target[];
   readonly done: number;
+  /** Those that the action was tried on, with or without success. */
+  readonly tried: number;
   readonly errors: readonly string[];
 }
 
@@ -42,23 +44,24 @@ export async function runAll(
 ): Promise<BulkResult> {
   const errors: string[] = [];
   let done = 0;
+  let tried = 0;
   for (const [i, target] of targets.entries()) {
     let id: ResourceId = {name: target.name};
     try {
       id = idOf(target, namespace);
+      tried++;
       await action(target, id);
       done++;
     } catch (error) {
       if (isBug(error)) throw error;
-      errors.push(errorText(error, target.kind, id));
+      const text = errorText(error, target.kind, id);
       const rest = targets.length - i - 1;
-      if (isStoreFailure(error)) {
-        if (rest > 0) errors.push(`${rest} more not tried`);
-        break;
-      }
+      const isLast = isStoreFailure(error);
+      errors.push(isLast && rest > 0 ? `${text} (${rest} more not tried)` : text);
+      if (isLast) break;
     }
   }
-  return {targets, done, errors};
+  return {targets, done, tried, errors};
 }
 
 /** The kind of all targets; undefined when they differ. */
@@ -85,4 +88,21 @@ export function reportWrites(io: Io, {present, past, hit}: Verb, {targets, done,
   if (done > errors.length)
     io.out(`Partial success: ${past} the first ${done} out of ${targets.length} ${ofKind}resources:\n`);
   throw new Failure(`${hit}: ${list}`);
+}
+
+/** The same for `replace`, where Calico counts what it tried and names only the last error. */
+export function reportReplaced(io: Io, {targets, tried, errors}: BulkResult): void {
+  const kind = singleKind(targets);
+  const ofKind = kind === undefined ? '' : `'${kind}' `;
+  const last = errors.at(-1);
+  if (last === undefined) {
+    io.out(`Successfully replaced ${tried} ${ofKind}resource(s)\n`);
+    return;
+  }
+  if (tried === 0) {
+    if (targets.length === 1) throw new Failure(`failed to replace ${ofKind}resource: ${last}`);
+    throw new Failure(`failed to replace any ${ofKind}resources: ${last}`);
+  }
+  io.out(`Partial success: replaced the first ${tried} out of ${targets.length} ${ofKind}resources:\n`);
+  throw new Failure(`hit error: ${last}`);
 }

@@ -14,6 +14,8 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Run>> = new Map([
   ['get', async (): Promise<Run> => (await import('./verbs/get.ts')).runGet],
   ['create', async (): Promise<Run> => (await import('./verbs/write-file.ts')).runCreate],
   ['apply', async (): Promise<Run> => (await import('./verbs/write-file.ts')).runApply],
+  ['replace', async (): Promise<Run> => (await import('./verbs/write-file.ts')).runReplace],
+  ['validate', async (): Promise<Run> => (await import('./verbs/validate.ts')).runValidate],
   ['delete', async (): Promise<Run> => (await import('./verbs/delete.ts')).runDelete],
   ['version', async (): Promise<Run> => (await import('./verbs/version.ts')).runVersion],
   ['ipam show', async (): Promise<Run> => (await import('./verbs/ipam-show.ts')).runIpamShow],
@@ -21,10 +23,8 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Run>> = new Map([
 
 /** Commands of Calico's tool that this one does not have yet. */
 const MISSING = new Set([
-  'replace',
   'patch',
   'label',
-  'validate',
   'ipam check',
   'ipam release',
   'ipam split',

@@ -52,10 +52,14 @@ export class ResourceWriter {
     }
   }
 
-  /** Replaces what is there: at the document's resourceVersion when it has one, else whatever it is now. */
+  /**
+   * Replaces what is there: at the document's resourceVersion when it has one, else whatever it is now. What is not
+   * there is said before anything is said about the document.
+   */
   async replace(target: Target, id: ResourceId): Promise<void> {
     const {kind} = target;
     refuse(kind, id, 'update');
+    await this.#requireExisting(kind, id);
     const resource = resourceOf(withoutVersion(target), id);
     await this.#checkReferences(kind, resource, {isNew: false});
     const version = metadataOf(target).resourceVersion;
@@ -96,6 +100,12 @@ export class ResourceWriter {
     }
   }
 
+  async #requireExisting(kind: ResourceKind, id: ResourceId): Promise<void> {
+    const {resources, call} = this.#session;
+    const hasKey = id.name !== '' && !id.name.includes('/');
+    if (!hasKey || (await resources.get(kind, id, call)) === undefined) throw new Failure(notThere(kind, id));
+  }
+
   async #checkReferences(kind: ResourceKind, resource: Resource, when: {readonly isNew: boolean}): Promise<void> {
     const {checkReferences} = await import('./rules/references.ts');
     await checkReferences(this.#session, kind, resource, when);
@@ -120,7 +130,7 @@ function withoutVersion(target: Target): Target {
 }
 
 /** What the document says, complete, where it lives. Throws E_INVALID_RESOURCE. */
-function resourceOf(target: Target, {namespace}: ResourceId): Resource {
+export function resourceOf(target: Target, {namespace}: ResourceId): Resource {
   return target.kind.create({...target.document, metadata: {...metadataOf(target), namespace}});
 }
 

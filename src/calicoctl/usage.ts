@@ -3,7 +3,7 @@
  * Calico's, byte for byte, for everything that a command line can bring to the screen.
  */
 
-export type CommandName = 'get' | 'create' | 'apply' | 'delete' | 'version' | 'ipam show';
+export type CommandName = 'get' | 'create' | 'apply' | 'replace' | 'delete' | 'validate' | 'version' | 'ipam show';
 
 const GLOBAL_LINE = 'Usage:\n  calicoctl [options] <command> [<args>...]\n';
 
@@ -21,6 +21,13 @@ export const USAGE: Readonly<Record<CommandName, string>> = {
   apply: `Usage:
   calicoctl apply --filename=<FILENAME> [--recursive] [--skip-empty]
                   [--config=<CONFIG>] [--namespace=<NS>] [--context=<context>] [--allow-version-mismatch]
+`,
+  replace: `Usage:
+  calicoctl replace --filename=<FILENAME> [--recursive] [--skip-empty]
+                    [--config=<CONFIG>] [--namespace=<NS>] [--context=<context>] [--allow-version-mismatch]
+`,
+  validate: `Usage:
+  calicoctl validate --filename=<FILENAME> [--recursive] [--skip-empty]
 `,
   delete: `Usage:
   calicoctl delete ( (<KIND> [<NAME>...]) |

@@ -8,7 +8,7 @@ import {formatDuration, parseDuration} from '../lib/duration.ts';
 import {messageOf} from '../lib/errors.ts';
 import {DSCP_RULE, parseDscp, usualDscp} from './dscp.ts';
 import {isPortName, PORT_NAME_RULE, subdomainName} from './name-rules.ts';
-import {normalised} from './schema.ts';
+import {narrow, normalised} from './schema.ts';
 import {parseSelector} from './selector/parser.ts';
 
 /** Text for which `isRight` holds; the rule is also what documentation says of the field. */
@@ -115,11 +115,14 @@ export const selector = (maxLength = 65_536): z.ZodString =>
 const DURATION_RULE = 'must be a duration such as 30s, 1m30s or 500ms';
 /** A Go duration; written in Go's usual form (`90s` becomes `1m30s`). */
 export const duration = (): z.ZodString =>
-  z
-    .string()
-    .refine((text) => parseDuration(text) !== undefined, DURATION_RULE)
-    .overwrite(usualDuration)
-    .describe(DURATION_RULE);
+  narrow(
+    'Duration',
+    z
+      .string()
+      .refine((text) => parseDuration(text) !== undefined, DURATION_RULE)
+      .overwrite(usualDuration)
+      .describe(DURATION_RULE),
+  );
 
 export function usualDuration(text: string): string {
   const durationMs = parseDuration(text);
@@ -134,12 +137,15 @@ export function unquoteNumber(value: string | number): string | number {
 const PORT_RANGE_RULE = 'must be a port or a range min:max';
 /** A number, or `min:max`; ports. */
 export const portRange = (): z.ZodType<string | number> =>
-  normalised(
-    z
-      .union([z.string(), z.int()])
-      .overwrite(unquoteNumber)
-      .refine(isPortRange, PORT_RANGE_RULE)
-      .describe(PORT_RANGE_RULE),
+  narrow(
+    'Port',
+    normalised(
+      z
+        .union([z.string(), z.int()])
+        .overwrite(unquoteNumber)
+        .refine(isPortRange, PORT_RANGE_RULE)
+        .describe(PORT_RANGE_RULE),
+    ),
   );
 
 function isPortRange(value: string | number): boolean {
@@ -164,12 +170,15 @@ export const endpointPortName = (): z.ZodString => textThat((text) => text === '
 const AS_NUMBER_RULE = 'must be an AS number: 0 to 4294967295, or "high.low"';
 /** An AS number: an integer, or text that is decimal or `high.low`; read and written as an integer. */
 export const asNumber = (): z.ZodType<string | number> =>
-  normalised(
-    z
-      .union([z.string(), z.int()])
-      .overwrite((value) => (typeof value === 'number' ? value : (parseAsNumber(value) ?? value)))
-      .refine((value) => typeof value === 'number' && value >= 0 && value <= 4294967295, AS_NUMBER_RULE)
-      .describe(AS_NUMBER_RULE),
+  narrow(
+    'ASNumber',
+    normalised(
+      z
+        .union([z.string(), z.int()])
+        .overwrite((value) => (typeof value === 'number' ? value : (parseAsNumber(value) ?? value)))
+        .refine((value) => typeof value === 'number' && value >= 0 && value <= 4294967295, AS_NUMBER_RULE)
+        .describe(AS_NUMBER_RULE),
+    ),
   );
 
 function parseAsNumber(text: string): number | undefined {

@@ -5,7 +5,7 @@
 import {z} from 'zod';
 import {unquoteNumber} from './fields.ts';
 import {isPortName} from './name-rules.ts';
-import {normalised} from './schema.ts';
+import {narrow, normalised} from './schema.ts';
 
 const NUMBERS: ReadonlyMap<string, number> = new Map([
   ['ICMP', 1],
@@ -32,33 +32,42 @@ export function hasPorts(protocol: Protocol): boolean {
 
 const PROTOCOL_RULE = `must be a number 1 to 255 or one of ${[...NUMBERS.keys()].join(', ')}`;
 export const protocol = (): z.ZodType<Protocol> =>
-  normalised(
-    z
-      .union([z.string(), z.int()])
-      .overwrite(unquoteNumber)
-      .refine((value) => {
-        const number = protocolNumber(value);
-        return number !== undefined && number >= 1 && number <= 255;
-      }, PROTOCOL_RULE)
-      .describe(PROTOCOL_RULE),
+  narrow(
+    'Protocol',
+    normalised(
+      z
+        .union([z.string(), z.int()])
+        .overwrite(unquoteNumber)
+        .refine((value) => {
+          const number = protocolNumber(value);
+          return number !== undefined && number >= 1 && number <= 255;
+        }, PROTOCOL_RULE)
+        .describe(PROTOCOL_RULE),
+    ),
   );
 
 const PORT_PROTOCOL_RULE = 'must be TCP, UDP or SCTP (6, 17, 132): only they have ports';
 /** The protocol of a port of an endpoint. */
 export const portProtocol = (): z.ZodType<Protocol> =>
-  normalised(
-    z
-      .union([z.string(), z.int()])
-      .overwrite(unquoteNumber)
-      .refine(hasPorts, PORT_PROTOCOL_RULE)
-      .describe(PORT_PROTOCOL_RULE),
+  narrow(
+    'Protocol',
+    normalised(
+      z
+        .union([z.string(), z.int()])
+        .overwrite(unquoteNumber)
+        .refine(hasPorts, PORT_PROTOCOL_RULE)
+        .describe(PORT_PROTOCOL_RULE),
+    ),
   );
 
 const RULE_PORT_RULE = 'must be a port 1 to 65535, a range min:max or the name of a port';
 /** A port of a policy rule. */
 export const rulePort = (): z.ZodType<RulePort> =>
-  normalised(
-    z.union([z.string(), z.int()]).overwrite(usualPort).refine(isRulePort, RULE_PORT_RULE).describe(RULE_PORT_RULE),
+  narrow(
+    'Port',
+    normalised(
+      z.union([z.string(), z.int()]).overwrite(usualPort).refine(isRulePort, RULE_PORT_RULE).describe(RULE_PORT_RULE),
+    ),
   );
 
 /** Not a number and not a range. */

@@ -46,7 +46,13 @@ export interface LeafShape {
   readonly schema: z.ZodType;
   /** Another spelling is changed to the usual one also when a stored object is read. */
   readonly normalised: boolean;
+  /** Its type in Go, where that refuses values that JSON allows; see `narrow`. */
+  readonly goType: GoType | undefined;
 }
+
+/** Types of Go that are narrower than JSON's: what does not fit is refused while a document is read, not by a rule. */
+export type GoType = (typeof GO_TYPES)[number];
+const GO_TYPES = ['uint8', 'uint16', 'uint32', 'Protocol', 'Port', 'ASNumber', 'Duration'] as const;
 
 /** Kept as it is. */
 export interface AnyShape {
@@ -87,6 +93,11 @@ export function normalised<T extends z.ZodType>(schema: T): T {
   return schema.meta({normalised: true});
 }
 
+/** Says that the value has this type in Go. */
+export function narrow<T extends z.ZodType>(goType: GoType, schema: T): T {
+  return schema.meta({goType});
+}
+
 export function objectShape(schema: z.ZodObject): ObjectShape {
   refuseRules(schema);
   const fields = new Map<string, Field>();
@@ -118,7 +129,9 @@ function shapeOf(schema: unknown): Shape {
   }
   if (schema instanceof z.ZodCustom) return {type: 'any'};
   if (!(schema instanceof z.ZodType)) throw new Error('not a zod schema');
-  return {type: 'leaf', accepts: valueTypes(schema), schema, normalised: schema.meta()?.normalised === true};
+  const meta = schema.meta();
+  const goType = GO_TYPES.find((name) => name === meta?.goType);
+  return {type: 'leaf', accepts: valueTypes(schema), schema, normalised: meta?.normalised === true, goType};
 }
 
 function listShape(schema: z.ZodArray): ListShape {

@@ -7,6 +7,7 @@ import {emptyObject, isJsonObject, type JsonObject, type JsonValue} from '../../
 import type {ResourceKind} from '../../model/kind.ts';
 import {type Field, type LeafShape, type ObjectShape, objectShape, type Shape} from '../../model/schema.ts';
 import {type Violation, violation} from '../../model/violation.ts';
+import {narrowRule} from './narrow-types.ts';
 
 export interface Decoding {
   readonly value: JsonObject;
@@ -76,7 +77,9 @@ class Pass {
     return object;
   }
 
-  #leaf({accepts}: LeafShape, value: JsonValue, path: string): JsonValue {
+  #leaf({accepts, goType}: LeafShape, value: JsonValue, path: string): JsonValue {
+    const rule = value === null || goType === undefined ? undefined : narrowRule(goType, value);
+    if (rule !== undefined) return this.#mismatch(path, value, rule);
     if (value === null || accepts.some((type) => TYPES[type].test(value))) return value;
     const isScalar = typeof value !== 'object';
     if (accepts.includes('string') && accepts.length === 1 && isScalar) return String(value);

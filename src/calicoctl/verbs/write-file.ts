@@ -1,8 +1,8 @@
-/** The verbs that write what a file says: create and apply. */
+/** The verbs that write what a file says: create, apply and replace. */
 
 import {hasCode} from '../../lib/errors.ts';
 import type {ResourceId} from '../../model/kind.ts';
-import {fileTargets, reportWrites, runAll, type Verb} from '../bulk.ts';
+import {type BulkResult, fileTargets, reportReplaced, reportWrites, runAll, type Verb} from '../bulk.ts';
 import type {Arguments} from '../command-line.ts';
 import {
   CONFIG_FLAG,
@@ -23,9 +23,15 @@ type Action = (writer: ResourceWriter, args: Arguments) => (target: Target, id: 
 
 interface FileVerb {
   readonly declaration: CommandDeclaration;
-  readonly words: Verb;
+  /** Says what became of it. */
+  readonly report: (io: Io, result: BulkResult) => void;
   readonly action: Action;
 }
+
+const reportWith =
+  (words: Verb) =>
+  (io: Io, result: BulkResult): void =>
+    reportWrites(io, words, result);
 
 const COMMON = [...FILE_FLAGS, CONFIG_FLAG, NAMESPACE_FLAG, CONTEXT_FLAG, VERSION_FLAG];
 
@@ -36,7 +42,7 @@ const CREATE: FileVerb = {
     flags: [...COMMON, {long: 'skip-exists', help: 'what is already there is left as it is'}],
     takesOperands: false,
   },
-  words: {present: 'create', past: 'created', hit: 'hit error'},
+  report: reportWith({present: 'create', past: 'created', hit: 'hit error'}),
   action: (writer, args) => async (target, id) => {
     try {
       await writer.create(target, id);
@@ -53,14 +59,26 @@ const APPLY: FileVerb = {
     flags: COMMON,
     takesOperands: false,
   },
-  words: {present: 'apply', past: 'applied', hit: 'hit error(s)'},
+  report: reportWith({present: 'apply', past: 'applied', hit: 'hit error(s)'}),
   action: (writer) => (target, id) => writer.apply(target, id),
+};
+
+const REPLACE: FileVerb = {
+  declaration: {
+    name: 'replace',
+    help: 'Replaces resources that are there. With a resourceVersion in the document, only if it is still that one.',
+    flags: COMMON,
+    takesOperands: false,
+  },
+  report: reportReplaced,
+  action: (writer) => (target, id) => writer.replace(target, id),
 };
 
 export const runCreate = (io: Io, rest: readonly string[]): Promise<number> => runFileVerb(CREATE, io, rest);
 export const runApply = (io: Io, rest: readonly string[]): Promise<number> => runFileVerb(APPLY, io, rest);
+export const runReplace = (io: Io, rest: readonly string[]): Promise<number> => runFileVerb(REPLACE, io, rest);
 
-async function runFileVerb({declaration, words, action}: FileVerb, io: Io, rest: readonly string[]): Promise<number> {
+async function runFileVerb({declaration, report, action}: FileVerb, io: Io, rest: readonly string[]): Promise<number> {
   const args = parseArguments(declaration, rest);
   const filename = args.value('filename');
   if (filename === undefined) throw usageFailure(declaration.name);
@@ -72,7 +90,7 @@ async function runFileVerb({declaration, words, action}: FileVerb, io: Io, rest:
       return 0;
     }
     const run = action(new ResourceWriter(session), args);
-    reportWrites(io, words, await runAll(targets, args.value('namespace'), run));
+    report(io, await runAll(targets, args.value('namespace'), run));
     return 0;
   });
 }

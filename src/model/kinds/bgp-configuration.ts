@@ -6,6 +6,7 @@ import {z} from 'zod';
 import {COMMUNITY_RULE, community, isCommunity, passwordReference, ROUTE_PRIORITIES} from '../bgp-fields.ts';
 import {asNumber, duration, integer, maskedNetwork, nameReference, textThat} from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
+import {narrow} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
 const serviceBlock = () => z.object({cidr: maskedNetwork().optional()});
@@ -40,7 +41,7 @@ const spec = () =>
     communities: communities().default([]),
     prefixAdvertisements: prefixAdvertisements().default([]),
     /** 179 unless set. */
-    listenPort: integer(1, 65535).optional(),
+    listenPort: narrow('uint16', integer(1, 65535)).optional(),
     nodeMeshPassword: passwordReference().optional(),
     nodeMeshMaxRestartTime: duration().optional(),
     bindMode: z.enum(['None', 'NodeIP']).optional(),

@@ -7,6 +7,7 @@ import {parseIp} from '../../lib/cidr.ts';
 import {parsePeerAddress, passwordReference, peerAddress} from '../bgp-fields.ts';
 import {asNumber, duration, flag, integer, ipAddress, nameReference, selector} from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
+import {narrow} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
 const spec = () =>
@@ -25,7 +26,7 @@ const spec = () =>
     maxRestartTime: duration().optional(),
     keepaliveTime: duration().optional(),
     numAllowedLocalASNumbers: integer(-2147483648, 2147483647).optional(),
-    ttlSecurity: integer(0, 255).optional(),
+    ttlSecurity: narrow('uint8', integer(0, 255)).optional(),
     reachableBy: ipAddress().optional(),
     /** Names of BGPFilters. */
     filters: z.array(z.string()).default([]),

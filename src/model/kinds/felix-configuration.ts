@@ -25,7 +25,7 @@ import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 import {labelName} from '../name-rules.ts';
 import {regularExpression} from '../regular-expression.ts';
 import {stringMap} from '../resource.ts';
-import {kept} from '../schema.ts';
+import {kept, narrow} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
 const choice = <const V extends readonly [string, ...string[]]>(...values: V) => z.enum(values).optional();
@@ -41,14 +41,16 @@ const anyDuration = () => duration().optional();
 
 /** Calico's schema refuses fractions (also 1500ms, which is 1.5s), negative values and units below milliseconds. */
 const plainDuration = () =>
-  z
-    .string()
-    .overwrite(usualDuration)
-    .refine(
-      (text) => /^(?:[0-9]+(?:ms|s|m|h))*$/.test(text),
-      'must be a duration without fractions, such as 90s or 250ms',
-    )
-    .optional();
+  narrow(
+    'Duration',
+    z
+      .string()
+      .overwrite(usualDuration)
+      .refine(
+        (text) => /^(?:[0-9]+(?:ms|s|m|h))*$/.test(text),
+        'must be a duration without fractions, such as 90s or 250ms',
+      ),
+  ).optional();
 
 const interfaceFilter = () =>
   textThat(
@@ -170,7 +172,7 @@ const spec = () =>
     endpointReportingEnabled: z.boolean().optional(),
     endpointReportingDelay: plainDuration(),
     endpointStatusPathPrefix: z.string().optional(),
-    iptablesMarkMask: integer(0, 4294967295).optional(),
+    iptablesMarkMask: narrow('uint32', integer(0, 4294967295)).optional(),
     disableConntrackInvalidCheck: z.boolean().optional(),
     healthEnabled: z.boolean().optional(),
     healthHost: kept(z.string().optional()),
@@ -229,7 +231,7 @@ const spec = () =>
     nftablesFilterAllowAction: choice('Accept', 'Return'),
     nftablesMangleAllowAction: choice('Accept', 'Return'),
     nftablesFilterDenyAction: choice('Drop', 'Reject'),
-    nftablesMarkMask: integer(0, 4294967295).optional(),
+    nftablesMarkMask: narrow('uint32', integer(0, 4294967295)).optional(),
     bpfEnabled: z.boolean().optional(),
     bpfOverlayHostSourceIP: choice('TunnelAddress', 'HostAddress'),
     bpfDisableUnprivileged: z.boolean().optional(),

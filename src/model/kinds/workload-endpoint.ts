@@ -23,14 +23,14 @@ import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 import {NAMESPACE_LABEL, ORCHESTRATOR_LABEL} from '../labels.ts';
 import {workloadEndpointName} from '../names.ts';
 import {portProtocol} from '../protocol.ts';
-import {kept} from '../schema.ts';
+import {kept, narrow} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
 const port = () =>
   z.object({
     name: kept(endpointPortName().default('')),
     protocol: portProtocol(),
-    port: integer(1, 65535),
+    port: narrow('uint16', integer(1, 65535)),
     /** 0: none. This and hostIP are always stored. */
     hostPort: kept(integer(0, 65535).default(0)),
     hostIP: kept(z.string().default('')),

@@ -16,6 +16,8 @@ export interface Case {
   readonly fixture: string;
   readonly argv: readonly string[];
   readonly stdin?: string;
+  /** Captured after `datastore migrate lock`. */
+  readonly locked?: boolean;
   readonly env?: Readonly<Record<string, string | null>>;
   readonly stdout: string;
   readonly stderr: string;
@@ -28,6 +30,12 @@ const readLines = <T>(name: string): readonly T[] =>
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as T);
+
+const CLUSTER_INFORMATION = '/calico/resources/v3/projectcalico.org/clusterinformations/default';
+const locked = (content: ReadonlyMap<string, string>): ReadonlyMap<string, string> => {
+  const value = content.get(CLUSTER_INFORMATION) ?? '';
+  return new Map(content).set(CLUSTER_INFORMATION, value.replace('"datastoreReady":true', '"datastoreReady":false'));
+};
 
 const stores = new Map<string, ReadonlyMap<string, string>>([['empty', new Map()]]);
 function storeOf(fixture: string): ReadonlyMap<string, string> {
@@ -47,12 +55,13 @@ void t.test('every captured command line', async (t) => {
   t.teardown(() => rig.close());
   const used = new Map<string, number>();
   for (const each of readLines<Case>('cases.jsonl')) {
-    await rig.load(storeOf(each.fixture));
+    const before = each.locked === true ? locked(storeOf(each.fixture)) : storeOf(each.fixture);
+    await rig.load(before);
     const run = await rig.run(each.argv, {
       environment: environmentOf(each),
       ...(each.stdin === undefined ? {} : {stdin: readFileSync(join(FIXTURES, each.stdin))}),
     });
-    const changes = each.changes === undefined ? undefined : await changesOf(rig, storeOf(each.fixture));
+    const changes = each.changes === undefined ? undefined : await changesOf(rig, before);
     const found = {...normalised(run), changes: changes?.map(stripVarying)};
     const expected = {...normalised(each), changes: each.changes?.map(stripVarying)};
     const difference = differenceOf(each.argv, expected);
