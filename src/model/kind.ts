@@ -65,8 +65,8 @@ export type FieldsOf<Schema extends SchemaOf> = Immutable<z.infer<ReturnType<Sch
 
 /** For kinds that are stored under another name, or with other annotations and labels, than people see. */
 export interface StoredMetadata<Spec> {
-  /** As people see it, of what was stored. Throws E_INVALID_RESOURCE. */
-  read(metadata: Metadata, spec: Spec): Metadata;
+  /** As people see it, of what was stored. Throws E_INVALID_RESOURCE about `what`. */
+  read(metadata: Metadata, spec: Spec, what: string): Metadata;
   /** What to store under a key whose last element is `name`. */
   write(metadata: Metadata, name: string): Metadata;
   /** Names under which earlier releases stored it. */
@@ -204,7 +204,7 @@ class DeclaredKind<Spec extends SchemaOf, Status extends SchemaOf | undefined>
   #fillInStored(resource: ResourceOf<Spec, Status>, raw: JsonValue, key: string): ResourceOf<Spec, Status> {
     const spec = this.#declaration.fillIn?.(resource.spec) ?? resource.spec;
     const named = this.#metadataFromKey(resource.metadata, key);
-    const metadata = this.#declaration.storedMetadata?.read(named, spec) ?? named;
+    const metadata = this.#declaration.storedMetadata?.read(named, spec, `${this.kind} at ${key}`) ?? named;
     if (spec === resource.spec && metadata === resource.metadata) return resource;
     const {spec: rawSpec, metadata: rawMetadata} = raw as JsonObject;
     return keepStored(

@@ -34,37 +34,42 @@ export function storedPolicyName(name: string, release: NamingRelease): string {
 }
 
 /** The name people know, of a policy that any release stored. Throws E_INVALID_RESOURCE. */
-export function givenPolicyName(storedName: string, tier: string, annotations: Metadata['annotations']): string {
+export function givenPolicyName(
+  storedName: string,
+  tier: string,
+  annotations: Metadata['annotations'],
+  what = 'policy',
+): string {
   const annotation = annotations[GIVEN_NAME_ANNOTATION];
-  if (annotation !== undefined) return nameInAnnotation(annotation) ?? storedName;
+  if (annotation !== undefined) return nameInAnnotation(annotation, what) ?? storedName;
   const isInDefaultTier = tier === '' || tier === DEFAULT_TIER;
   return isInDefaultTier && storedName.startsWith(`${DEFAULT_TIER}.`) && storedName.length > DEFAULT_TIER.length + 1
     ? storedName.slice(DEFAULT_TIER.length + 1)
     : storedName;
 }
 
-function nameInAnnotation(annotation: string): string | undefined {
+function nameInAnnotation(annotation: string, what: string): string | undefined {
   const path = `metadata.annotations[${GIVEN_NAME_ANNOTATION}]`;
   let value: unknown;
   try {
     const json = parseJson(annotation);
     value = isJsonObject(json) ? (json.name ?? '') : undefined;
   } catch (error) {
-    throw invalidResource('policy', [violation(path, annotation, `must be JSON: ${messageOf(error)}`)]);
+    throw invalidResource(what, [violation(path, annotation, `must be JSON: ${messageOf(error)}`)]);
   }
   if (typeof value !== 'string')
-    throw invalidResource('policy', [violation(path, annotation, 'must be a JSON object with the name')]);
+    throw invalidResource(what, [violation(path, annotation, 'must be a JSON object with the name')]);
   return value === '' ? undefined : value;
 }
 
 /** For the kinds that are policies of a tier. */
 export const policyMetadata: StoredMetadata<{readonly tier: string}> = {
-  read(metadata, {tier}) {
+  read(metadata, {tier}, what) {
     const annotations = copyOf(metadata.annotations);
     delete annotations[GIVEN_NAME_ANNOTATION];
     const labels = copyOf(metadata.labels);
     labels[TIER_LABEL] ??= DEFAULT_TIER;
-    const name = givenPolicyName(metadata.name, tier, metadata.annotations);
+    const name = givenPolicyName(metadata.name, tier, metadata.annotations, what);
     return {...metadata, name, labels: Object.freeze(labels), annotations: Object.freeze(annotations)};
   },
   write(metadata, name) {
@@ -78,7 +83,7 @@ export const policyMetadata: StoredMetadata<{readonly tier: string}> = {
   },
 };
 
-/** What Calico's client sees to before a write: the label tells the tier, and the annotation is nobody's but the store's. */
+/** What Calico's client sees to before a write: the label tells the tier, the annotation is the store's alone. */
 export function withTierLabel(metadata: Metadata, tier: string): Metadata {
   const labels = copyOf(metadata.labels);
   labels[TIER_LABEL] = tier;

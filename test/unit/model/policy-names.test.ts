@@ -99,7 +99,7 @@ void t.test(
       const text = `{"kind":"NetworkPolicy","apiVersion":"projectcalico.org/v3","metadata":{"name":"a","namespace":"n","annotations":{"projectcalico.org/metadata":"${bad}"}},"spec":{}}`;
       t.throws(() => NetworkPolicy.decode(text, NetworkPolicy.key({name: 'a', namespace: 'n'})), {
         code: 'E_INVALID_RESOURCE',
-        message: /metadata\.annotations\[projectcalico\.org\/metadata\]/,
+        message: /^NetworkPolicy at \/calico\/.*\/n\/a: metadata\.annotations\[projectcalico\.org\/metadata\]/,
       });
     }
   },
