@@ -2,16 +2,18 @@
  * Felix's own metrics, with Calico's names and types, so that its dashboards work. Numbers that somebody else keeps are
  * read when they are asked for.
  */
-import {Counter, Gauge, Summary} from 'prom-client';
+import {Counter, Gauge} from 'prom-client';
+import type {Clock} from '../lib/clock.ts';
 import type {Registry} from '../lib/metrics.ts';
+import {WindowSummary} from '../lib/window-summary.ts';
 import type {CalcCounters} from './calc/calc-graph.ts';
 import type {Intent} from './calc/intent.ts';
 import type {RunSummary} from './dataplane/data-plane.ts';
 
 /** Calico's: half, nine tenths, 99 of 100. */
-const PERCENTILES = [0.5, 0.9, 0.99];
+const QUANTILES = [0.5, 0.9, 0.99];
 /** How far back the quantiles of a summary look. */
-const WINDOW = {maxAgeSeconds: 600, ageBuckets: 5};
+const WINDOW_MS = 600_000;
 
 /** Names of the messages in Calico; kinds without one have none there. */
 const MESSAGE_TYPE: Readonly<Record<Exclude<Intent['kind'], 'flush'>, string>> = {
@@ -30,7 +32,9 @@ const REMOVAL_TYPE: Partial<Record<Intent['kind'], string>> = {
 
 const RESYNC_STATE = {waiting: 1, resyncing: 2, 'in-sync': 3} as const;
 
-export interface FelixGauges {
+export interface FelixMetricsDependencies {
+  readonly registry: Registry;
+  readonly clock: Clock;
   readonly counters: () => CalcCounters;
   /** Routes wanted in the main table, by family, and interfaces with some. */
   readonly routes: (family: 4 | 6) => number;
@@ -39,17 +43,17 @@ export interface FelixGauges {
 
 export class FelixMetrics {
   readonly #messages: Counter<'type'>;
-  readonly #batchSize: Summary;
-  readonly #applySeconds: Summary;
+  readonly #batchSize: WindowSummary;
+  readonly #applySeconds: WindowSummary;
   readonly #initialSeconds: Gauge;
   readonly #failures: Counter;
-  readonly #updateSeconds: Summary;
+  readonly #updateSeconds: WindowSummary;
 
-  constructor(options: {readonly nodeName: string}, dependencies: {readonly registry: Registry} & FelixGauges) {
-    const {counters, interfaces, registry, routes} = dependencies;
+  constructor(options: {readonly nodeName: string}, dependencies: FelixMetricsDependencies) {
+    const {clock, counters, interfaces, registry, routes} = dependencies;
     const registers = [registry];
     const summary = (name: string, help: string) =>
-      new Summary({name, help, registers, percentiles: PERCENTILES, ...WINDOW});
+      new WindowSummary({name, help, quantiles: QUANTILES, maxAgeMs: WINDOW_MS}, {clock, registry});
     const gauge = (name: string, help: string, read: () => number) =>
       new Gauge({
         name,

@@ -147,6 +147,7 @@ export class Felix {
     );
     this.#pacer = new Pacer(PACING, {clock, run: (signal) => this.#run(signal)});
     this.#metrics = new FelixMetrics(options, {
+      clock,
       registry,
       counters: () => this.#calc.counters,
       routes: (family) => this.#routeStage(family).tracker.desired.size,
