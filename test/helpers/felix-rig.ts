@@ -72,6 +72,11 @@ export class FelixRig {
     );
   }
 
+  /** The data plane has asked for a run that has not begun. */
+  get isRunWanted(): boolean {
+    return this.#wanted;
+  }
+
   get lastRun(): RunSummary | undefined {
     return this.runs.at(-1);
   }

@@ -129,6 +129,32 @@ await t.test('lost events: everything is read back', async (t) => {
   t.equal(kernel.tables.fdb.size, 2);
 });
 
+await t.test('news of a workload interface concern its endpoint and nobody else', async (t) => {
+  const kernel = makeKernel();
+  const {tables} = kernel;
+  const rig = new FelixRig({addon: kernel});
+  t.teardown(() => rig.close());
+  rig.dataPlane.start();
+  rig.accept(...BASE, endpoint(1), endpoint(2));
+  await rig.run();
+  await settle();
+  await rig.run();
+
+  addPod(kernel, 3);
+  const {index} = tables.requireLink({name: 'cali3'});
+  tables.putAddress({index, family: 6, ip: 'fe80::ecee:eeff:feee:eeee', prefixLength: 64}, false);
+  await settle();
+  t.not(rig.dataPlane.state.hostLinks.get('cali3'), undefined, 'it was told');
+  t.notOk(rig.isRunWanted, 'an interface that nobody has asked for');
+
+  tables.deleteLink(tables.requireLink({name: 'cali1'}).index);
+  await settle();
+  t.ok(rig.isRunWanted, 'the interface of an endpoint');
+  await rig.run();
+  t.match(rig.dataPlane.statuses.get(endpointId(1)), {state: 'down', reason: 'interface cali1 is not there'});
+  t.equal(rig.dataPlane.statuses.get(endpointId(2))?.state, 'up');
+});
+
 await t.test('an interface made again before the kernel has told of it', async (t) => {
   const kernel = makeKernel();
   const rig = new FelixRig({addon: kernel});
