@@ -17,14 +17,14 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Run>> = new Map([
   ['replace', async (): Promise<Run> => (await import('./verbs/write-file.ts')).runReplace],
   ['validate', async (): Promise<Run> => (await import('./verbs/validate.ts')).runValidate],
   ['delete', async (): Promise<Run> => (await import('./verbs/delete.ts')).runDelete],
+  ['patch', async (): Promise<Run> => (await import('./verbs/patch.ts')).runPatch],
+  ['label', async (): Promise<Run> => (await import('./verbs/label.ts')).runLabel],
   ['version', async (): Promise<Run> => (await import('./verbs/version.ts')).runVersion],
   ['ipam show', async (): Promise<Run> => (await import('./verbs/ipam-show.ts')).runIpamShow],
 ]);
 
 /** Commands of Calico's tool that this one does not have yet. */
 const MISSING = new Set([
-  'patch',
-  'label',
   'ipam check',
   'ipam release',
   'ipam split',

@@ -1,6 +1,6 @@
 /** Reading what a person asked to see: one resource per name, or a list where no name is given. */
 import {emptyObject, isJsonObject, type JsonObject, type JsonValue} from '../lib/exact-json.ts';
-import type {ResourceKind} from '../model/kind.ts';
+import type {ResourceId, ResourceKind} from '../model/kind.ts';
 import {DEFAULT_ALLOW_PROFILE, Profile} from '../model/kinds/profile.ts';
 import {Tier} from '../model/kinds/tier.ts';
 import {API_VERSION, type Resource} from '../model/resource.ts';
@@ -56,12 +56,20 @@ async function fetch(session: Session, target: Target, scope: Scope, errors: str
     throw new Failure('cannot use --all-namespace flag for getting a single resource');
   const id = idOf(target, scope.namespace);
   if (target.name === '') return list(session, kind, scope.allNamespaces ? undefined : id.namespace, errors);
-  if (kind.kind === Profile.kind && id.name === DEFAULT_ALLOW_PROFILE)
-    return single(kind, defaultAllowProfile(), scope);
-  // Such a name has no key; nothing can be stored under it.
-  const resource = id.name.includes('/') ? undefined : await session.resources.get(kind, id, session.call);
+  const resource = await findResource(session, kind, id);
   if (resource === undefined) throw new Failure(notThere(kind, id));
   return single(kind, resource, scope);
+}
+
+/** One resource, also one that is always there and never stored. */
+export async function findResource(
+  {resources, call}: Session,
+  kind: ResourceKind,
+  id: ResourceId,
+): Promise<Resource | undefined> {
+  if (kind.kind === Profile.kind && id.name === DEFAULT_ALLOW_PROFILE) return defaultAllowProfile();
+  // Such a name has no key; nothing can be stored under it.
+  return id.name === '' || id.name.includes('/') ? undefined : resources.get(kind, id, call);
 }
 
 async function list(

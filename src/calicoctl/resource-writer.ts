@@ -12,6 +12,7 @@ import type {Metadata, Resource} from '../model/resource.ts';
 import {nameOf, notThere} from './error-text.ts';
 import {Failure} from './failure.ts';
 import type {Target} from './input/targets.ts';
+import {findResource} from './resource-reader.ts';
 import {refusalOf, type WriteVerb} from './rules/read-only.ts';
 import {scalarText} from './scalar-text.ts';
 import type {Session} from './session.ts';
@@ -101,9 +102,7 @@ export class ResourceWriter {
   }
 
   async #requireExisting(kind: ResourceKind, id: ResourceId): Promise<void> {
-    const {resources, call} = this.#session;
-    const hasKey = id.name !== '' && !id.name.includes('/');
-    if (!hasKey || (await resources.get(kind, id, call)) === undefined) throw new Failure(notThere(kind, id));
+    if ((await findResource(this.#session, kind, id)) === undefined) throw new Failure(notThere(kind, id));
   }
 
   async #checkReferences(kind: ResourceKind, resource: Resource, when: {readonly isNew: boolean}): Promise<void> {

@@ -3,7 +3,17 @@
  * Calico's, byte for byte, for everything that a command line can bring to the screen.
  */
 
-export type CommandName = 'get' | 'create' | 'apply' | 'replace' | 'delete' | 'validate' | 'version' | 'ipam show';
+export type CommandName =
+  | 'get'
+  | 'create'
+  | 'apply'
+  | 'replace'
+  | 'delete'
+  | 'patch'
+  | 'label'
+  | 'validate'
+  | 'version'
+  | 'ipam show';
 
 const GLOBAL_LINE = 'Usage:\n  calicoctl [options] <command> [<args>...]\n';
 
@@ -25,6 +35,15 @@ export const USAGE: Readonly<Record<CommandName, string>> = {
   replace: `Usage:
   calicoctl replace --filename=<FILENAME> [--recursive] [--skip-empty]
                     [--config=<CONFIG>] [--namespace=<NS>] [--context=<context>] [--allow-version-mismatch]
+`,
+  patch: `Usage:
+  calicoctl patch <KIND> <NAME> --patch=<PATCH> [--type=<TYPE>] [--config=<CONFIG>] [--namespace=<NS>] [--context=<context>] [--allow-version-mismatch]
+`,
+  label: `Usage:
+  calicoctl label (<KIND> <NAME>
+  \t              ( <key>=<value> [--overwrite] |
+  \t                <key> --remove )
+                  [--config=<CONFIG>] [--namespace=<NS>] [--context=<context>]) [--allow-version-mismatch]
 `,
   validate: `Usage:
   calicoctl validate --filename=<FILENAME> [--recursive] [--skip-empty]

@@ -42,12 +42,15 @@ export function documentTargets(documents: readonly TextDocument[]): readonly Ta
   return documents.flatMap((document) => reader.read(document));
 }
 
+/** The one that an object is; what is wrong with it is said as of a document. */
+export const objectTarget = (object: JsonObject): Target => new TargetReader().target(object, '');
+
 class TargetReader {
   readonly #decoder = new GoDecoder();
   #count = 0;
 
   read({text, origin}: TextDocument): readonly Target[] {
-    return this.#resources(this.#parse(text, origin), origin).map((resource) => this.#target(resource, origin));
+    return this.#resources(this.#parse(text, origin), origin).map((resource) => this.target(resource, origin));
   }
 
   #parse(text: string, origin: string): JsonValue {
@@ -72,7 +75,7 @@ class TargetReader {
     });
   }
 
-  #target(document: JsonObject, origin: string): Target {
+  target(document: JsonObject, origin: string): Target {
     if (++this.#count > MOST_RESOURCES) throw unreadable(`there are more than ${MOST_RESOURCES} resources`, origin);
     const kindText = scalarText(document.kind);
     const version = scalarText(document.apiVersion);

@@ -115,6 +115,15 @@ export const DIFFERENCES: readonly Difference[] = [
     }),
   },
   {
+    name: 'why a label was not changed',
+    reason: 'theirs gives no reason',
+    applies: (_, {stderr}) => stderr.endsWith(', label not changed\n'),
+    expected: (theirs, {stderr}) => ({
+      ...theirs,
+      stderr: stderr.startsWith(`${theirs.stderr.trimEnd()}: `) ? stderr : theirs.stderr,
+    }),
+  },
+  {
     name: 'text of YAML that cannot be read',
     reason: 'the words of another parser; the line is that of the place',
     applies: (_, {stderr}) => /did not find expected|unsupported value: \+Inf/.test(stderr),
@@ -152,6 +161,7 @@ export const DIFFERENCES: readonly Difference[] = [
 
 /** Rules of the client itself, which say the same in both. */
 const isOfTheClient = (stderr: string): boolean =>
+  !stderr.includes('error with the following fields') &&
   /CIDR overlaps with IPPool|cannot be modified|cannot be changed|must not be set for a Create request/.test(stderr);
 
 /** Their changes with the free addresses in our order, where these are the same addresses. */
