@@ -15,6 +15,7 @@ import {orAborted} from './limits.ts';
 import {decodeToken, encodeAuthenticate, type Method} from './messages.ts';
 import {MalformedMessage} from './protobuf.ts';
 import {agentErrorOf, isMemberUseless, isTokenRefused, lost, RpcError, STATUS} from './rpc-error.ts';
+import {Turns} from './turns.ts';
 
 export interface Request<T> {
   readonly method: Method;
@@ -38,6 +39,8 @@ export interface OpenStream<T> {
 
 /** Spans an election of a leader: one to three seconds. */
 const RETRIES: RetryPolicy = {firstDelayMs: 50, maxDelayMs: 1000, maxAttempts: 8};
+/** Watches come on top. */
+const CALLS_AT_ONCE = 128;
 /** A call that waited so long without anything being heard tells that the server may be gone. */
 const SUSPICIOUS_SILENCE_MS = 1000;
 
@@ -46,6 +49,7 @@ export class EtcdClient {
   readonly #user: ConnectorOptions['settings']['user'];
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #turns = new Turns({atOnce: CALLS_AT_ONCE});
   /** Empty when etcd asks for none; undefined when it must be asked for one. */
   #token: string | undefined;
   #authenticating: Promise<string> | undefined;
@@ -63,7 +67,11 @@ export class EtcdClient {
   }
 
   /** Calls, and repeats where that is right. Rejects with an AgentError or the signal's reason. */
-  call<T>({method, message, decode, isRead, signal, deadlineMs}: CallRequest<T>): Promise<T> {
+  call<T>(request: CallRequest<T>): Promise<T> {
+    return this.#turns.run(request.signal, () => this.#call(request));
+  }
+
+  #call<T>({method, message, decode, isRead, signal, deadlineMs}: CallRequest<T>): Promise<T> {
     return this.#withRetries(isRead, signal, async (connection, token) => {
       const heardBytes = connection.heardBytes;
       const sinceMs = this.#clock.monotonicMs();

@@ -70,6 +70,8 @@ export class Connector {
   async acquire(signal: AbortSignal): Promise<Connection> {
     signal.throwIfAborted();
     if (this.#current?.isUsable) return this.#current;
+    // What broke once may break again: a frozen member still accepts connections.
+    if (this.#current !== undefined) this.abandon(this.#current);
     this.#dialing ??= this.#dialRound().finally(() => {
       this.#dialing = undefined;
     });

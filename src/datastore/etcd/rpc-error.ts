@@ -43,9 +43,10 @@ export function lost(message: string, mayHaveActed: boolean, cause?: unknown): R
 
 /** What the server answered. */
 export function answered(status: number, message: string): RpcError {
-  // A member without a leader turns calls away before it passes them on.
-  const mayHaveActed = !REFUSALS.has(status) && !message.includes('no leader');
-  return new RpcError(status, message, {mayHaveActed});
+  // Turned away before it was passed on: by a member without a leader, or one with too much to do (which etcd 3.4 calls
+  // an unknown error).
+  if (/no leader|too many requests/.test(message)) return lost(message, false);
+  return new RpcError(status, message, {mayHaveActed: !REFUSALS.has(status)});
 }
 
 /** Answers that say that nothing was done; any other leaves it open. */
@@ -61,18 +62,13 @@ const REFUSALS: ReadonlySet<number> = new Set([
 
 /** A member cut off from the others knows no leader and answers nothing: another one may. */
 export function isMemberUseless(error: RpcError): boolean {
-  return error.status === STATUS.unavailable && /no leader|server stopped|not.*serving/i.test(error.message);
+  return error.status === STATUS.unavailable && /no leader|server stopped/.test(error.message);
 }
 
 /** The token is no longer taken: the server was restarted, the token has expired, or users and roles were changed. */
 export function isTokenRefused({status, message}: RpcError): boolean {
   if (status === STATUS.unauthenticated) return true;
   return status === STATUS.invalidArgument && /user name is empty|auth store is old/.test(message);
-}
-
-/** The point in history that was named is gone, or has never been in this cluster. */
-export function isHistoryGone({status}: RpcError): boolean {
-  return status === STATUS.outOfRange;
 }
 
 /** The error a caller of the store gets. */
@@ -99,8 +95,7 @@ function codeOfRpc({status, message}: RpcError): ErrorCode {
     case STATUS.unauthenticated:
       return 'E_UNAUTHORISED';
     case STATUS.resourceExhausted:
-      if (message.includes('database space exceeded')) return 'E_STORE_FULL';
-      return message.includes('larger than max') ? 'E_UNSUPPORTED' : 'E_UNREACHABLE';
+      return message.includes('database space exceeded') ? 'E_STORE_FULL' : 'E_UNSUPPORTED';
     case STATUS.outOfRange:
       return 'E_CURSOR_LOST';
     case STATUS.unimplemented:
