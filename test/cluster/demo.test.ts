@@ -74,7 +74,7 @@ const nodeDemo = (environment: Record<string, string> = {}) =>
 await t.test('make demo', async (t) => {
   const demo = new Demo(['make', 'demo']);
   t.teardown(() => demo.child.kill('SIGTERM'));
-  t.equal(await demo.exitCode(), 0, demo.output);
+  t.equal(await demo.exitCode(), 0, 'exit code 0', {output: demo.output});
   const {output} = demo;
   for (const name of ['node1', 'node2', 'node3']) t.match(output, new RegExp(`${name} /readiness: 200`));
   for (const name of ['pod1a', 'pod1b', 'pod2a', 'pod2b', 'pod3a', 'pod3b'])
@@ -98,11 +98,13 @@ await t.test('one failed cell', async (t) => {
   });
   // A lower metric than the agent's route; with neither a protocol nor a device of the agent's it is none of its business.
   await mustRun(['ip', '-n', namespace, 'route', 'add', 'blackhole', address]);
-  t.equal(await demo.exitCode(), 1, demo.output);
+  await demo.printed(/\.+x/);
+  await mustRun(['ip', '-n', namespace, 'route', 'del', 'blackhole', address]);
+  t.equal(await demo.exitCode(), 1, 'exit code 1', {output: demo.output});
   t.match(demo.output, /XX/, 'the matrix shows it');
   t.match(
     demo.output,
-    new RegExp(`FAILED:[\\s\\S]*${address.replaceAll('.', '\\.')}.* tcp`),
+    new RegExp(`FAILED:[\\s\\S]*${address.replaceAll('.', '\\.')}.* icmp`),
     'and so does the summary',
   );
   nothingStays(t, demo);
@@ -113,7 +115,7 @@ await t.test('an agent that does not come up', async (t) => {
   t.teardown(() => demo.child.kill('SIGTERM'));
   const agent = await eventually('there is an agent', () => demo.offspring.find(/src\/node\/main\.ts/));
   process.kill(agent, 'SIGKILL');
-  t.equal(await demo.exitCode(), 1, demo.output);
+  t.equal(await demo.exitCode(), 1, 'exit code 1', {output: demo.output});
   t.match(demo.output, /FAILED:\n/);
   nothingStays(t, demo);
 });
@@ -124,7 +126,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
     t.teardown(() => demo.child.kill('SIGKILL'));
     await demo.printed(/six pods/);
     demo.child.kill(signal);
-    t.equal(await demo.exitCode(), 130, demo.output);
+    t.equal(await demo.exitCode(), 130, 'exit code 130', {output: demo.output});
     t.match(demo.output, /interrupted: removing the lab/);
     nothingStays(t, demo);
   });
@@ -133,7 +135,7 @@ await t.test('KEEP=1 leaves it running and says how to look around and how to st
   const demo = nodeDemo({KEEP: '1'});
   const stop = () => runProgram([process.execPath, `${root}/test/lab/remove-lab.ts`, demo.lab]);
   t.teardown(stop);
-  t.equal(await demo.exitCode(), 0, demo.output);
+  t.equal(await demo.exitCode(), 0, 'exit code 0', {output: demo.output});
   const enter = / {2}(nsenter \S.*) ip route$/m.exec(demo.output)?.[1];
   t.type(enter, 'string', 'it says how to look around');
   const routes = await runProgram(['sh', '-c', `${enter} ip route`]);
@@ -156,7 +158,7 @@ function nothingStays(t: Test, {lab, offspring}: Demo): void {
     'no network namespace stays',
   );
   t.notOk(existsSync(`/var/tmp/${lab}`), 'no folder stays');
-  t.ok(offspring.seen > 10, 'the watch saw the processes of the demo');
+  t.ok(offspring.seen > 3, 'the watch saw the processes of the demo');
   t.same(offspring.alive(), [], 'no process stays');
 }
 

@@ -10,6 +10,7 @@ import {programs} from '../lab/programs.ts';
 import {Cluster, POOL4, POOL6, THREE_NODES} from './support/cluster.ts';
 import {eventually} from './support/eventually.ts';
 import {kernelPicture} from './support/kernel-picture.ts';
+import {addPod} from './support/pods.ts';
 
 const cluster = await Cluster.start(t, {nodes: THREE_NODES.slice(0, 2), pools: [POOL4, POOL6]});
 const node = cluster.node('node1');
@@ -50,6 +51,8 @@ await t.test('the datastore is not ready: not ready either, and the kernel stays
 });
 
 await t.test('metrics', async (t) => {
+  const pod = await addPod(node, 'measured');
+  await pod.remove();
   const {status, body} = await node.httpGet(9091, '/metrics');
   t.equal(status, 200);
   for (const metric of ['queue_depth', 'oldest_pending_seconds', 'duration_seconds_count'])
@@ -61,6 +64,10 @@ await t.test('metrics', async (t) => {
   t.match(body, /^felix_host\{host="node1"\} 1$/m);
   t.match(body, /^felix_route_table_num_routes\{table="IPv4:254"\} [1-9]/m);
   t.match(body, /^felix_int_dataplane_apply_time_seconds_count \d+$/m);
+  t.match(body, /^calico_cni_request_duration_seconds_count\{.*verb="ADD",code="0"\} 1$/m, 'latency of CNI');
+  t.match(body, /^calico_cni_request_duration_seconds_count\{.*verb="DEL",code="0"\} 1$/m);
+  t.match(body, /^calico_cni_ipam_duration_seconds_count\{operation="assign",outcome="ok"\} 1$/m, 'latency of IPAM');
+  t.match(body, /^calico_cni_ipam_duration_seconds_count\{operation="release",outcome="ok"\} 1$/m);
   t.match(body, /^process_resident_memory_bytes \d+$/m);
 });
 

@@ -4,9 +4,12 @@
  * not the agent's stay as somebody else left them.
  */
 import t from 'tap';
+import type {LabNode} from '../lab/lab-node.ts';
+import type {LabPod} from '../lab/lab-pod.ts';
 import {Cluster, POOL4, POOL6, THREE_NODES} from './support/cluster.ts';
 import {eventually} from './support/eventually.ts';
 import {kernelPicture, pictured} from './support/kernel-picture.ts';
+import {addPod, unreachable} from './support/pods.ts';
 
 const NEVER = {FELIX_ROUTEREFRESHINTERVAL: '0', FELIX_INTERFACEREFRESHINTERVAL: '0'};
 const EVERY_SECOND = {FELIX_ROUTEREFRESHINTERVAL: '1', FELIX_INTERFACEREFRESHINTERVAL: '1'};
@@ -17,6 +20,13 @@ const refreshing = cluster.node('node2');
 await refreshing.stopAgent();
 cluster.startAgent(refreshing, EVERY_SECOND);
 await refreshing.waitUntilReady();
+
+const POOLS = {ipv4: [POOL4.cidr], ipv6: [POOL6.cidr]};
+const web = await addPod(node, 'web', POOLS);
+const db = await addPod(node, 'db', POOLS);
+const peer = await addPod(refreshing, 'peer', POOLS);
+const cache = await addPod(refreshing, 'cache', POOLS);
+const far = await addPod(cluster.node('node3'), 'far', POOLS);
 
 const wanted = await eventually('every other node is reachable', async () => {
   const lines = await kernelPicture(node);
@@ -41,6 +51,7 @@ const vtepMac = known(/^fdb vxlan\.calico (\S+)/);
 const vtepMac6 = known(/^fdb vxlan-v6\.calico (\S+)/);
 const tunnelNeighbour = known(/^neighbour (10\S+) dev vxlan\.calico/);
 const tunnelNeighbour6 = known(/^neighbour (fd\S+) dev vxlan-v6\.calico/);
+const webLink = hostInterfaceOf(web);
 const tunnelAddress = known(/^address vxlan\.calico +inet (\S+)/);
 const tunnelAddress6 = known(/^address vxlan-v6\.calico +inet6 (\S+)/);
 
@@ -54,6 +65,17 @@ const TAMPERING: readonly (readonly [what: string, command: string])[] = [
   ['an IPv6 blackhole deleted', `ip -6 route del blackhole ${blackhole6}`],
   ['a route of ours that nobody wants', 'ip route add 10.98.0.0/16 via 10.99.1.254 proto 80'],
   ['a route on the tunnel that nobody wants', 'ip route add 10.98.0.0/16 dev vxlan.calico'],
+  ['the route of a pod deleted', `ip route del ${web.address(4)}`],
+  ['the route of a pod led elsewhere', `ip route replace ${web.address(4)} dev eth0 metric 1024`],
+  ['the IPv6 route of a pod deleted', `ip -6 route del ${web.address(6)}`],
+  ['the neighbour of a pod deleted', `ip neigh del ${web.address(4)} dev ${webLink}`],
+  [
+    'the neighbour of a pod changed',
+    `ip neigh replace ${web.address(4)} dev ${webLink} lladdr 02:00:00:00:00:96 nud permanent`,
+  ],
+  ['a route to a pod that nobody wants', `ip route add 10.98.0.1 dev ${webLink}`],
+  ['the interface of a pod set down: its routes go without a word', `ip link set ${webLink} down`],
+  ['the interface of a pod down and up', `ip link set ${webLink} down; ip link set ${webLink} up`],
   ['a neighbour deleted', `ip neigh del ${tunnelNeighbour} dev vxlan.calico`],
   [
     'a neighbour changed',
@@ -85,10 +107,16 @@ await t.test('what the kernel tells of', async (t) => {
     await isPictured(what);
     t.pass(what);
   }
+  const settings = announced(webLink);
   await node.must(['sysctl', '-qw', 'net.ipv4.ip_forward=0', 'net.ipv6.conf.all.forwarding=0']);
-  for (const path of ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'])
-    await eventually(`${path} is on again`, async () => (await readSetting(node, path)) === '1');
-  t.pass('forwarding');
+  await settingsAre(node, settings);
+  t.pass('forwarding, which the kernel takes from every interface too');
+  for (const setting of settings.filter(({path}) => path.includes(webLink))) {
+    await node.must(['sysctl', '-qw', `${setting.path}=${setting.value === '1' ? 0 : 1}`]);
+    await settingsAre(node, [setting]);
+    t.pass(setting.path);
+  }
+  t.same(await unreachable([web, db, peer, far]), [], 'packets after all that');
 });
 
 await t.test('several things at once, again and again', async (t) => {
@@ -96,7 +124,7 @@ await t.test('several things at once, again and again', async (t) => {
     await node.must([
       'sh',
       '-c',
-      TAMPERING.slice(0, 18)
+      TAMPERING.slice(0, 26)
         .map(([, command]) => `${command} 2>&1`)
         .join('\n')
         .concat('\ntrue'),
@@ -132,14 +160,33 @@ await t.test('more news than the agent can be told', async (t) => {
 });
 
 await t.test('what the kernel does not tell of, at the refresh', async (t) => {
+  const link = hostInterfaceOf(peer);
   const before = await kernelPicture(refreshing);
-  // A route goes without a word when its link goes down; the refresh would find it too, were it not told.
-  await refreshing.must(['sysctl', '-qw', 'net.ipv4.ip_forward=0']);
-  await eventually(
-    'forwarding is on again',
-    async () => (await readSetting(refreshing, 'net/ipv4/ip_forward')) === '1',
-  );
+  for (const [path, wrong, right] of [
+    [`net/ipv4/conf/${link}/route_localnet`, '0', '1'],
+    [`net/ipv4/neigh/${link}/proxy_delay`, '80', '0'],
+    [`net/ipv6/conf/${link}/accept_ra`, '1', '0'],
+  ] as const) {
+    await refreshing.must(['sysctl', '-qw', `${path}=${wrong}`]);
+    await settingsAre(refreshing, [{path, value: right}]);
+    t.pass(path);
+  }
   t.same(await kernelPicture(refreshing), before);
+  t.same(await unreachable([peer, cache, far]), []);
+});
+
+await t.test('a pod whose interface somebody deleted', async (t) => {
+  const link = hostInterfaceOf(cache);
+  await refreshing.must(['ip', 'link', 'del', link]);
+  await eventually('nothing of it is left', async () => {
+    const picture = (await kernelPicture(refreshing)).join('\n');
+    return !picture.includes(link) && !picture.includes(`${cache.address(4)} `);
+  });
+  t.equal((await refreshing.httpGet(9099, '/readiness')).status, 200, 'an interface that goes is no failure');
+  t.same(await unreachable([peer, far]), [], 'the others are not touched');
+  await cache.remove();
+  const again = await addPod(refreshing, 'cache', POOLS);
+  t.same(await unreachable([peer, again, far]), [], 'a new sandbox has its network');
 });
 
 await t.test('what is foreign stays', async (t) => {
@@ -196,6 +243,37 @@ async function isPictured(what: string): Promise<void> {
   );
 }
 
-async function readSetting(where: typeof node, path: string): Promise<string> {
-  return (await where.must(['cat', `/proc/sys/${path}`])).trim();
+interface Setting {
+  readonly path: string;
+  readonly value: string;
+}
+
+/** Settings whose change the kernel announces. */
+function announced(link: string): readonly Setting[] {
+  const paths = [
+    'net/ipv4/ip_forward',
+    'net/ipv6/conf/all/forwarding',
+    `net/ipv4/conf/${link}/forwarding`,
+    `net/ipv4/conf/${link}/proxy_arp`,
+    `net/ipv6/conf/${link}/forwarding`,
+    `net/ipv6/conf/${link}/proxy_ndp`,
+  ];
+  return paths.map((path) => ({path, value: '1'}));
+}
+
+async function settingsAre(where: LabNode, settings: readonly Setting[]): Promise<void> {
+  const read = async () =>
+    (await where.must(['cat', ...settings.map(({path}) => `/proc/sys/${path}`)])).trim().split('\n');
+  await eventually(
+    `${settings.map(({path}) => path).join(', ')} as before`,
+    async () => (await read()).every((value, i) => value === settings[i]?.value),
+    read,
+  );
+}
+
+/** The host's side of a pod, as the runtime was told. */
+function hostInterfaceOf({name, result}: LabPod): string {
+  const link = result?.interfaces?.[0]?.name;
+  if (link === undefined) throw new Error(`${name} has no interface on the host`);
+  return link;
 }

@@ -68,7 +68,7 @@ async function runDemo(made: Lab): Promise<void> {
   const counters = await VxlanCounters.install(made);
   const cells = await step(
     `pod-to-pod matrix: ICMP, ${TCP_BYTES / 1e6} MB of TCP there and back, a datagram of ${UDP_BYTES} bytes`,
-    () => measureMatrix(pods, {onCell: () => process.stdout.write('.')}),
+    () => measureMatrix(pods, {onCell: ({ok}) => process.stdout.write(ok ? '.' : 'x')}),
   );
   printMatrix(pods, cells);
   failures.push(...failedCells(cells));

@@ -106,7 +106,8 @@ export class LabNode {
     for (;;) {
       const answer = await this.httpGet(9099, '/readiness');
       if (answer.status >= 200 && answer.status < 300) return;
-      const ended = this.#agent?.exitCode !== null && this.#agent !== undefined;
+      const agent = this.#agent;
+      const ended = agent !== undefined && (agent.exitCode !== null || agent.signalCode !== null);
       if (ended || performance.now() > deadlineMs) {
         const log = this.agentLog().split('\n').slice(-30).join('\n');
         throw new Error(`agent of ${this.name} is not ready: ${answer.status} ${answer.body}\n${log}`);

@@ -52,7 +52,8 @@ export class Cluster {
   static async start(t: Test, options: ClusterOptions): Promise<Cluster> {
     // The runner's limit (test/tiers.json) is the one that counts.
     t.setTimeout(0);
-    const lab = await Lab.create({subnets: Math.max(...options.nodes.map(({subnet}) => subnet))});
+    const subnets = Math.max(...options.nodes.map(({subnet}) => subnet));
+    const lab = await Lab.create({subnets});
     t.teardown(() => lab.close());
     removeOnSignal(lab);
     const folder = `${lab.folder}/store`;

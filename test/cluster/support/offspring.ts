@@ -14,7 +14,7 @@ export class Offspring {
   constructor(root: number) {
     const started = readStat(root)?.started;
     if (started !== undefined) this.#known.set(root, started);
-    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
   }
 
   get seen(): number {

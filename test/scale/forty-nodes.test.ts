@@ -1,12 +1,13 @@
 /** 40 nodes with 25 pods each: every pod is reached from a sample of nodes. Times are printed, not judged. */
 import {readFileSync} from 'node:fs';
 import t from 'tap';
+import {Cluster, POOL4, POOL6} from '../cluster/support/cluster.ts';
+import {eventually} from '../cluster/support/eventually.ts';
+import {kernelPicture} from '../cluster/support/kernel-picture.ts';
+import {podOptions} from '../cluster/support/pods.ts';
 import type {LabNodeOptions} from '../lab/lab.ts';
+import type {LabNode} from '../lab/lab-node.ts';
 import type {LabPod} from '../lab/lab-pod.ts';
-import {Cluster, POOL4, POOL6} from './support/cluster.ts';
-import {eventually} from './support/eventually.ts';
-import {kernelPicture} from './support/kernel-picture.ts';
-import {podOptions} from './support/pods.ts';
 
 const NODES = 40;
 const PODS_PER_NODE = 25;
@@ -63,23 +64,30 @@ await t.test('every node knows the way to every other', async (t) => {
   t.pass('complete');
 });
 
-await t.test('every pod is reached from a pod of each subnet', async (t) => {
-  for (const node of cluster.lab.nodes.slice(0, SUBNETS)) {
-    const [from] = node.pods;
-    if (from === undefined) throw new Error(`${node.name} has no pod`);
-    const pingMs = performance.now();
-    for (const family of [4, 6] as const) {
-      const addresses = pods.map((pod) => pod.address(family)).join('\n');
-      const unanswered = await from.run(
-        ['xargs', '-P', '8', '-I', '{}', 'sh', '-c', 'ping -qnc1 -W5 {} >/dev/null || echo {}'],
-        {
-          stdin: `${addresses}\n`,
-        },
-      );
-      t.equal(unanswered.stdout, '', `${from.name} reaches all ${pods.length} IPv${family} addresses`);
+/**
+ * All namespaces of a machine share the room of its neighbour tables (gc_thresh3: 1024 entries a family); here three
+ * thousand would be needed. So a node and its pods forget whom they have learnt of once they have been asked.
+ */
+const FORGET = `
+ip neigh flush all
+for pod in $(ip netns list | cut -d' ' -f1); do nsenter --net=/run/netns/$pod ip neigh flush all; done`;
+
+await t.test('every pod is reached from a sample', async (t) => {
+  const forget = (node: LabNode) => node.must(['sh', '-c', FORGET]);
+  await Promise.all(cluster.lab.nodes.map(forget));
+  const pingMs = performance.now();
+  const sample = cluster.lab.nodes.slice(0, 2).flatMap((node) => node.pods.slice(0, 1));
+  t.equal(sample.length, 2, 'two nodes of different subnets');
+  for (const node of cluster.lab.nodes) {
+    const addresses = node.pods.flatMap((pod) => [pod.address(4), pod.address(6)]);
+    for (const from of sample) {
+      const ping = ['xargs', '-P', '4', '-I', '{}', 'sh', '-c', 'ping -qnc1 -W5 {} >/dev/null || echo {}'];
+      const unanswered = await from.run(ping, {stdin: `${addresses.join('\n')}\n`});
+      t.equal(unanswered.stdout, '', `${from.name} reaches ${addresses.length} addresses of ${node.name}`);
     }
-    took(`${2 * pods.length} pings from ${from.name}`, pingMs);
+    await forget(node);
   }
+  took(`${2 * 2 * pods.length} pings`, pingMs);
 });
 
 await t.test('memory', (t) => {
