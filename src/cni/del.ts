@@ -3,7 +3,8 @@
  * old sandbox of a pod that has a new one: all of that succeeds, and nothing is touched that is not this container's.
  *
  * First it is found out whose things they are; when the datastore does not answer, nothing is touched at all. Then the
- * endpoint goes (with it Felix's routes), then the link, and last the addresses: they may be given to another pod only
+ * endpoint goes (with it Felix's routes) and the link, at the same time where the pod's side can be reached: the kernel
+ * takes 20 ms for a link, in which the datastore can write. Last go the addresses: they may be given to another pod only
  * when this one cannot use them any more.
  *
  * What surprised us in Calico: one handle holds the addresses of all interfaces of a container, and a DEL for any of
@@ -61,8 +62,15 @@ async function disconnect(
   const name = endpointNameOf(workload, request.ifname);
   const own = all.filter((endpoint) => isOf(endpoint, containerId));
   const endpoint = own.find(({metadata}) => metadata.name === name);
-  const isGone = endpoint !== undefined && (await endpoints.remove(endpoint, containerId, {signal}));
-  await deleteLink(request, isGone ? endpoint : undefined, services, call);
+  const remove = async () => endpoint !== undefined && (await endpoints.remove(endpoint, containerId, {signal}));
+  const {netns} = request;
+  let isGone: boolean;
+  if (netns.kind === 'open') {
+    [isGone] = await together(remove(), deletePodSide(netns.fd, request.ifname, endpoint, services, call));
+  } else {
+    isGone = await remove();
+    if (isGone) await deleteHostSide(endpoint, services, call);
+  }
   const others = own.filter((each) => each !== endpoint);
   if (others.length === 0) await releaseAddresses(request, workload, services, call);
   log.info(
@@ -71,19 +79,28 @@ async function disconnect(
   );
 }
 
-async function deleteLink(
-  {netns, ifname}: AttachmentRequest,
+function deletePodSide(
+  netnsFd: number,
+  ifname: string,
+  endpoint: WorkloadEndpoint | undefined,
+  {podNetwork}: Services,
+  {signal}: Call,
+): Promise<void> {
+  const host = endpoint?.spec.interfaceName;
+  const recorded = host === undefined ? undefined : {name: host, podMac: endpoint?.spec.mac};
+  return podNetwork.deletePodLink(netnsFd, ifname, recorded, signal);
+}
+
+/**
+ * There is no way to the pod's side. Its network goes with the host's side, unless that is somebody else's by now; the
+ * endpoint itself is gone when this is asked.
+ */
+async function deleteHostSide(
   endpoint: WorkloadEndpoint | undefined,
   {podNetwork, endpoints, nodeName}: Services,
   {signal}: Call,
 ): Promise<void> {
   const host = endpoint?.spec.interfaceName;
-  if (netns.kind === 'open') {
-    const recorded = host === undefined ? undefined : {name: host, podMac: endpoint?.spec.mac};
-    await podNetwork.deletePodLink(netns.fd, ifname, recorded, signal);
-    return;
-  }
-  // There is no way to the pod's side. Its network goes with the host's side, unless that is somebody else's by now.
   if (host === undefined || (await podNetwork.hostLink(host)) === undefined) return;
   const claimants = await endpoints.ofNode(nodeName, {signal});
   if (!claimants.some(({spec}) => spec.interfaceName === host)) await podNetwork.deleteHostLink(host);
