@@ -21,21 +21,15 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Run>> = new Map([
   ['label', async (): Promise<Run> => (await import('./verbs/label.ts')).runLabel],
   ['version', async (): Promise<Run> => (await import('./verbs/version.ts')).runVersion],
   ['ipam show', async (): Promise<Run> => (await import('./verbs/ipam-show.ts')).runIpamShow],
+  ['ipam configure', async (): Promise<Run> => (await import('./verbs/ipam-configure.ts')).runIpamConfigure],
+  ['ipam release', async (): Promise<Run> => (await import('./verbs/ipam-release.ts')).runIpamRelease],
+  ['ipam check', async (): Promise<Run> => (await import('./verbs/ipam-check.ts')).runIpamCheck],
+  ['datastore migrate', async (): Promise<Run> => (await import('./verbs/datastore-migrate.ts')).runDatastoreMigrate],
+  ['ipam split', async (): Promise<Run> => (await import('./verbs/ipam-split.ts')).runIpamSplit],
 ]);
 
 /** Commands of Calico's tool that this one does not have yet. */
-const MISSING = new Set([
-  'ipam check',
-  'ipam release',
-  'ipam split',
-  'ipam configure',
-  'node run',
-  'node status',
-  'node diags',
-  'node checksystem',
-  'datastore migrate',
-  'cluster diags',
-]);
+const MISSING = new Set(['node run', 'node status', 'node diags', 'node checksystem', 'cluster diags']);
 
 const LOG_LEVELS = ['panic', 'fatal', 'error', 'warn', 'info', 'debug'];
 

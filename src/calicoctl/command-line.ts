@@ -14,6 +14,8 @@ export interface Flag {
   readonly long: string;
   /** Name of its value; a flag without one is on or off. */
   readonly value?: string;
+  /** May be given several times. */
+  readonly repeats?: boolean;
   readonly help: string;
 }
 
@@ -28,6 +30,8 @@ export interface Arguments {
   readonly operands: readonly string[];
   /** Value of a flag; undefined when it was not given. */
   value(long: string): string | undefined;
+  /** All values of a flag that may be given several times, in order. */
+  values(long: string): readonly string[];
   has(long: string): boolean;
 }
 
@@ -54,7 +58,7 @@ const HELP_FLAG: Flag = {short: 'h', long: 'help', help: 'show this text'};
 /** Throws a Failure with the usage text for what cannot be; `help` ends the command with its help instead. */
 export function parseArguments(declaration: CommandDeclaration, args: readonly string[]): Arguments {
   const flags = [...declaration.flags, HELP_FLAG];
-  const given = new Map<string, string | true>();
+  const given: Given = new Map();
   const command = new Command(declaration.name)
     .helpOption(false)
     .exitOverride()
@@ -73,10 +77,8 @@ export function parseArguments(declaration: CommandDeclaration, args: readonly s
   if (given.has('help')) throw new Failure(helpText(declaration, flags), {stream: 'out', exitCode: 0});
   return {
     operands: command.args,
-    value: (long) => {
-      const value = given.get(long);
-      return typeof value === 'string' ? value : undefined;
-    },
+    value: (long) => given.get(long)?.[0],
+    values: (long) => given.get(long) ?? [],
     has: (long) => given.has(long),
   };
 }
@@ -88,12 +90,16 @@ export function usageFailure(name: CommandName, problem?: string): Failure {
 
 const namesOf = ({short, long}: Flag): string => `${short === undefined ? '' : `-${short}, `}--${long}`;
 
-function optionOf({long, value}: Flag, names: string, given: Map<string, string | true>): Option {
+/** Values of the flags that were given; none for one that is on or off. */
+type Given = Map<string, readonly string[]>;
+
+function optionOf({long, value, repeats = false}: Flag, names: string, given: Given): Option {
   const option = new Option(value === undefined ? names : `${names} <${value.replaceAll(' ', '-')}>`);
   if (value === undefined) option.preset(true);
   return option.argParser((text: string) => {
-    if (given.has(long)) throw new CommanderError(1, 'commander.repeated', `--${long} is given twice`);
-    given.set(long, value === undefined ? true : text);
+    const before = given.get(long);
+    if (before !== undefined && !repeats) throw new CommanderError(1, 'commander.repeated', `--${long} is given twice`);
+    given.set(long, value === undefined ? [] : [...(before ?? []), text]);
     return text;
   });
 }

@@ -13,7 +13,13 @@ export type CommandName =
   | 'label'
   | 'validate'
   | 'version'
-  | 'ipam show';
+  | 'ipam show'
+  | 'ipam configure'
+  | 'ipam release'
+  | 'ipam check'
+  | 'ipam split'
+  | 'datastore migrate lock'
+  | 'datastore migrate unlock';
 
 const GLOBAL_LINE = 'Usage:\n  calicoctl [options] <command> [<args>...]\n';
 
@@ -58,6 +64,28 @@ export const USAGE: Readonly<Record<CommandName, string>> = {
 `,
   'ipam show': `Usage:
   calicoctl ipam show [--ip=<IP> | --show-blocks | --show-borrowed | --show-configuration] [--config=<CONFIG>] [--allow-version-mismatch]
+`,
+  'ipam configure': `Usage:
+  calicoctl ipam configure [--strictaffinity=<true/false>]
+                               [--max-blocks-per-host=<number>]
+                               [--kubevirt-ip-persistence=<Enabled|Disabled>]
+                               [--config=<CONFIG>]
+                               [--allow-version-mismatch]
+`,
+  'ipam release': `Usage:
+  calicoctl ipam release [--ip=<IP>] [--from-report=<REPORT>]... [--config=<CONFIG>] [--force] [--allow-version-mismatch]
+`,
+  'ipam check': `Usage:
+  calicoctl ipam check [--config=<CONFIG>] [--show-all-ips] [--show-problem-ips] [-o <FILE>] [--kubeconfig=<KUBECONFIG>] [--allow-version-mismatch]
+`,
+  'datastore migrate lock': `Usage:
+  calicoctl datastore migrate lock [--config=<CONFIG>] [--allow-version-mismatch]
+`,
+  'datastore migrate unlock': `Usage:
+  calicoctl datastore migrate unlock [--config=<CONFIG>] [--allow-version-mismatch]
+`,
+  'ipam split': `Usage:
+  calicoctl ipam split <NUMBER> [--cidr=<CIDR>] [--name=<POOL_NAME>] [--config=<CONFIG>] [--allow-version-mismatch]
 `,
 };
 

@@ -20,7 +20,7 @@ export interface Difference {
 
 /** Up to and with the words that tell a script what kind of failure it is. */
 const FRAME =
-  /^(?:failed to (?:create|apply|validate) '\w+' resource: \[|failed to (?:create|apply|validate) any '\w+' resources: \[|hit error(?:\(s\)|: updating existing resource)?: \[?)error with (?:field|the following fields)|^failed to execute command: /;
+  /^(?:failed to (?:create|apply|validate) '\w+' resource: \[|failed to (?:create|apply|validate) any '\w+' resources: \[|error using unsafe create to make split pool with cidr [\d./]+: |hit error(?:\(s\)|: updating existing resource)?: \[?)error with (?:field|the following fields)|^failed to execute command: /;
 
 /** Files that Calico's `validate` takes and its `apply` refuses. */
 const REFUSED_BY_APPLY =
@@ -112,6 +112,34 @@ export const DIFFERENCES: readonly Difference[] = [
       stdout: '',
       stderr: /^failed to validate '\w+' resource: \[error with field .*\]\n$/.test(stderr) ? stderr : 'a broken rule',
       exit: 1,
+    }),
+  },
+  {
+    name: 'check without Kubernetes',
+    reason: 'theirs reads pods from Kubernetes; ours needs the datastore only',
+    applies: (argv) => argv[0] === 'ipam' && argv[1] === 'check',
+    expected: (theirs, {stdout, stderr, exit, changes}) => ({
+      stdout: /^(?:|Checking IPAM for inconsistencies[\s\S]*\nCheck complete; found \d+ problems\.\n)$/.test(stdout)
+        ? stdout
+        : theirs.stdout,
+      stderr: stdout === '' ? '--kubeconfig is not supported: who uses an address is read from the datastore\n' : '',
+      exit: stderr === '' ? 0 : exit,
+      changes,
+    }),
+  },
+  {
+    name: 'split into nothing',
+    reason: 'theirs deletes the pool; ours refuses',
+    applies: (argv, {exit}) => argv[1] === 'split' && argv[2] === '0' && exit === 0,
+    expected: () => ({stdout: '', stderr: 'a pool cannot be split into 0: delete it instead\n', exit: 1, changes: []}),
+  },
+  {
+    name: 'report that is none',
+    reason: 'theirs does not name the file',
+    applies: (argv, {stderr}) => argv[1] === 'release' && stderr.startsWith('invalid character'),
+    expected: (theirs, {stderr}) => ({
+      ...theirs,
+      stderr: stderr.startsWith('files/ok.yaml is not a report of ') ? stderr : theirs.stderr,
     }),
   },
   {
