@@ -52,7 +52,11 @@ await t.test('a pool is edited', async (t) => {
   const before = await tunnelAddress();
   t.type(before, 'string');
 
+  await node1.killAgent();
   await cluster.applyPool({...POOL4, vxlanMode: 'Always'});
+  await routesAre(node2, /^route4 10\.244\..* dev eth0 proto 80/, 0);
+  cluster.startAgent(node1);
+  await node1.waitUntilReady();
   for (const node of [node1, node2]) await routesAre(node, /^route4 10\.244\..* dev eth0 proto 80/, 0);
   t.same(await unreachable(ambassadors(), [4]), [], 'Always: everybody reaches everybody');
   await travels(t, counters, 4, {sameSubnet: 'vxlan', acrossSubnets: 'vxlan'});

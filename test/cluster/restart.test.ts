@@ -7,7 +7,7 @@ import {Cluster, POOL4, POOL6, THREE_NODES} from './support/cluster.ts';
 import {eventually} from './support/eventually.ts';
 import {kernelPicture, pictured} from './support/kernel-picture.ts';
 import {addPod} from './support/pods.ts';
-import {addBlocks, addRemoteNode, type RemoteBlock} from './support/remote-content.ts';
+import {addBlocks, addRemoteNode, type RemoteBlock, removeBlocks} from './support/remote-content.ts';
 import {traceAgent} from './support/traced-agent.ts';
 import {type Flow, losses, underTraffic} from './support/traffic.ts';
 
@@ -111,28 +111,30 @@ await t.test('what broke while the agent was away is repaired, and nothing else 
   );
 });
 
+const REMOTE_ROUTE = /^route4 10\.(1[2-9]\d)\..* dev vxlan\.calico/;
+
 await t.test('10,000 routes', async (t) => {
   const NODES = 40;
   const BLOCKS = 10_000;
-  const blocks: RemoteBlock[] = [];
+  const firstOf = (block: number) => `10.${128 + (block >> 10)}.${(block >> 2) & 255}.${(block & 3) * 64}`;
+  const blocks: RemoteBlock[] = Array.from({length: BLOCKS}, (_, n) => ({
+    cidr: `${firstOf(n)}/26`,
+    host: `remote${n % NODES}`,
+  }));
+  // The tunnel address of a node is the first of its first block.
   for (let n = 0; n < NODES; n++)
-    await addRemoteNode(cluster, {
-      name: `remote${n}`,
-      ipv4: `10.99.3.${n + 1}/24`,
-      vxlanTunnel: `10.128.${n}.0`,
-    });
-  for (let n = 0; n < BLOCKS; n++) {
-    const address = (10 << 24) + (128 << 16) + n * 64;
-    const bytes = [address >>> 24, (address >>> 16) & 255, (address >>> 8) & 255, address & 255];
-    blocks.push({cidr: `${bytes.join('.')}/26`, host: `remote${n % NODES}`});
-  }
+    await addRemoteNode(cluster, {name: `remote${n}`, ipv4: `10.99.3.${n + 1}/24`, vxlanTunnel: firstOf(n)});
   await addBlocks(cluster.store, blocks);
   await cluster.applyPool({name: 'large', cidr: '10.128.0.0/10', vxlanMode: 'Always'});
 
+  const count = async () => (await pictured(node1, REMOTE_ROUTE)).length;
+  cluster.startAgent(node1);
+  await eventually('it has begun to write', async () => (await count()) > 0);
+  await node1.killAgent();
+  t.comment(`killed with ${await count()} routes in the kernel`);
   cluster.startAgent(node1);
   await node1.waitUntilReady(60_000);
-  const count = async () => (await pictured(node1, /^route4 10\.(1[2-9]\d)\..* dev vxlan\.calico/)).length;
-  await eventually('10,000 routes are in the kernel', async () => (await count()) >= BLOCKS, count);
+  await eventually('all routes are in the kernel', async () => (await count()) === BLOCKS, count);
   t.equal((await pictured(node1, /^fdb .* dst 10\.99\.3\./)).length, NODES, 'a forwarding entry per node');
   await node1.stopAgent();
 
@@ -141,4 +143,15 @@ await t.test('10,000 routes', async (t) => {
   t.same(traced.writes, [], 'nothing was written');
   t.ok(traced.reads > 5);
   t.same(await kernelPicture(node1), before);
+
+  const gone = blocks.slice(BLOCKS / 2);
+  await removeBlocks(cluster.store, gone);
+  cluster.startAgent(node1);
+  await node1.waitUntilReady(60_000);
+  t.equal(await count(), BLOCKS - gone.length, 'what is of no use any more goes at the start');
+  t.same(
+    gone.filter(({cidr}) => before.some((line) => line.startsWith(`route4 ${cidr} `))).length,
+    gone.length,
+    'all of which had been there',
+  );
 });

@@ -56,6 +56,16 @@ export class Cluster {
     const lab = await Lab.create({subnets});
     t.teardown(() => lab.close());
     removeOnSignal(lab);
+    try {
+      return await Cluster.#inLab(t, lab, options);
+    } catch (error) {
+      // A test that never began has no teardown.
+      await lab.close();
+      throw error;
+    }
+  }
+
+  static async #inLab(t: Test, lab: Lab, options: ClusterOptions): Promise<Cluster> {
     const folder = `${lab.folder}/store`;
     const store = await openStore({type: 'embedded', folder}, {clock: systemClock, log: silentLogger});
     t.teardown(() => store.close());
