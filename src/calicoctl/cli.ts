@@ -24,12 +24,14 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Run>> = new Map([
   ['ipam configure', async (): Promise<Run> => (await import('./verbs/ipam-configure.ts')).runIpamConfigure],
   ['ipam release', async (): Promise<Run> => (await import('./verbs/ipam-release.ts')).runIpamRelease],
   ['ipam check', async (): Promise<Run> => (await import('./verbs/ipam-check.ts')).runIpamCheck],
+  ['node status', async (): Promise<Run> => (await import('./verbs/node-status.ts')).runNodeStatus],
+  ['completion', async (): Promise<Run> => (await import('./verbs/completion.ts')).runCompletion],
   ['datastore migrate', async (): Promise<Run> => (await import('./verbs/datastore-migrate.ts')).runDatastoreMigrate],
   ['ipam split', async (): Promise<Run> => (await import('./verbs/ipam-split.ts')).runIpamSplit],
 ]);
 
 /** Commands of Calico's tool that this one does not have yet. */
-const MISSING = new Set(['node run', 'node status', 'node diags', 'node checksystem', 'cluster diags']);
+const MISSING = new Set(['node run', 'node diags', 'node checksystem', 'cluster diags']);
 
 const LOG_LEVELS = ['panic', 'fatal', 'error', 'warn', 'info', 'debug'];
 

@@ -19,6 +19,8 @@ export interface Io {
   readonly signal: AbortSignal;
   /** All of standard input; rejects beyond `limit` bytes. */
   readStdin(limit: number): Promise<Uint8Array>;
+  /** Arguments of every process of this machine. */
+  readProcesses(): Promise<readonly (readonly string[])[]>;
   out(text: string): void;
   err(text: string): void;
   /** Opens the datastore; how is the business of whoever runs the command. */

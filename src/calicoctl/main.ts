@@ -22,6 +22,10 @@ const io: Io = {
   clock: systemClock,
   signal: abort.signal,
   readStdin,
+  async readProcesses() {
+    const {readProcesses} = await import('./processes.ts');
+    return readProcesses();
+  },
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   log,

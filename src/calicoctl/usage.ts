@@ -18,6 +18,8 @@ export type CommandName =
   | 'ipam release'
   | 'ipam check'
   | 'ipam split'
+  | 'node status'
+  | 'completion'
   | 'datastore migrate lock'
   | 'datastore migrate unlock';
 
@@ -52,7 +54,7 @@ export const USAGE: Readonly<Record<CommandName, string>> = {
                   [--config=<CONFIG>] [--namespace=<NS>] [--context=<context>]) [--allow-version-mismatch]
 `,
   validate: `Usage:
-  calicoctl validate --filename=<FILENAME> [--recursive] [--skip-empty]
+  calicoctl validate --filename=<FILENAME> [--recursive] [--skip-empty] [--allow-version-mismatch]
 `,
   delete: `Usage:
   calicoctl delete ( (<KIND> [<NAME>...]) |
@@ -77,6 +79,12 @@ export const USAGE: Readonly<Record<CommandName, string>> = {
 `,
   'ipam check': `Usage:
   calicoctl ipam check [--config=<CONFIG>] [--show-all-ips] [--show-problem-ips] [-o <FILE>] [--kubeconfig=<KUBECONFIG>] [--allow-version-mismatch]
+`,
+  'node status': `Usage:
+  calicoctl node status [--allow-version-mismatch]
+`,
+  completion: `Usage:
+  calicoctl completion (bash | zsh)
 `,
   'datastore migrate lock': `Usage:
   calicoctl datastore migrate lock [--config=<CONFIG>] [--allow-version-mismatch]

@@ -12,6 +12,8 @@ import {silentLogger} from '../../src/lib/log.ts';
 export interface RunOptions {
   readonly environment?: Io['environment'];
   readonly stdin?: Uint8Array;
+  /** Arguments of the processes that run; by default Calico's agent. */
+  readonly processes?: readonly (readonly string[])[];
 }
 
 export interface Run {
@@ -72,6 +74,7 @@ export class CalicoctlRig {
       log: silentLogger,
       signal: new AbortController().signal,
       readStdin: async () => options.stdin ?? new Uint8Array(),
+      readProcesses: async () => options.processes ?? [['calico-node', '-felix']],
       out: (text) => {
         stdout += text;
       },

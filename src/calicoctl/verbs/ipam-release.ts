@@ -7,6 +7,7 @@ import {messageOf} from '../../lib/errors.ts';
 import {CONFIG_FLAG, type CommandDeclaration, parseArguments, VERSION_FLAG} from '../command-line.ts';
 import {Failure} from '../failure.ts';
 import type {Io} from '../io.ts';
+import {escapeForTerminal} from '../output/escape.ts';
 import {parseReport, type Report, type ReportedAddress, readCircumstances} from '../rules/ipam-report.ts';
 import {checkClusterVersion, type Session, withSession} from '../session.ts';
 
@@ -62,7 +63,7 @@ async function releaseReported(session: Session, files: readonly string[], isFor
   io.out(`Releasing ${leaked.length} IPs that all reports call leaked.\n`);
   const {released, unallocated, conflicts} = await allocatorOf(session).releaseIps(leaked, call);
   io.out(`Successfully released ${released.length} IPs; ${unallocated.length} were free already.\n`);
-  for (const {ip, error} of conflicts) io.err(`${ip} is left alone: ${error.message}\n`);
+  for (const {ip, error} of conflicts) io.err(`${escapeForTerminal(`${ip} is left alone: ${error.message}`)}\n`);
   io.out('You may now unlock the data store.\n');
 }
 
@@ -81,9 +82,13 @@ async function checkCircumstances(session: Session, reports: readonly Report[], 
   const now = await readCircumstances(session);
   for (const {file, circumstances: then} of reports) {
     if (then.clusterGUID !== now.clusterGUID)
-      throw new Failure(`the report ${file} is of cluster ${then.clusterGUID}, this one is ${now.clusterGUID}`);
+      throw new Failure(
+        escapeForTerminal(`the report ${file} is of cluster ${then.clusterGUID}, this one is ${now.clusterGUID}`),
+      );
     if (!isForced && then.version !== now.version)
-      throw new Failure(`the report ${file} is of release ${then.version}, this is ${now.version}: see --force`);
+      throw new Failure(
+        escapeForTerminal(`the report ${file} is of release ${then.version}, this is ${now.version}: see --force`),
+      );
   }
   const isCurrent = reports.some(
     ({circumstances}) => circumstances.clusterInformationRevision === now.clusterInformationRevision,

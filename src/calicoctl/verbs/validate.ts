@@ -3,14 +3,14 @@
  * to do with other objects (pools that overlap, a tier that is missing) only shows when they are written.
  */
 import {fileTargets, reportWrites, runAll} from '../bulk.ts';
-import {type CommandDeclaration, FILE_FLAGS, parseArguments, usageFailure} from '../command-line.ts';
+import {type CommandDeclaration, FILE_FLAGS, parseArguments, usageFailure, VERSION_FLAG} from '../command-line.ts';
 import type {Io} from '../io.ts';
 import {resourceOf} from '../resource-writer.ts';
 
 const DECLARATION: CommandDeclaration = {
   name: 'validate',
   help: 'Says which resources of a file break a rule of their kind. Needs no datastore.',
-  flags: FILE_FLAGS,
+  flags: [...FILE_FLAGS, VERSION_FLAG],
   takesOperands: false,
 };
 

@@ -1,4 +1,5 @@
 /** What the captured command lines do not show: settings, files, limits of input, hostile text, scale. */
+import {execFileSync} from 'node:child_process';
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import t from 'tap';
@@ -394,4 +395,65 @@ void t.test('templates', async (t) => {
     ['{{', /unclosed action/],
   ] as const)
     t.match(await print(template), {exit: 1, stdout: '', stderr: message}, template);
+});
+
+void t.test('node status says whether the agent runs, ours or theirs', async (t) => {
+  const status = (...processes: readonly (readonly string[])[]) => rig.run(['node', 'status'], {processes});
+  const running = {exit: 0, stdout: /^Calico process is running\.\n/, stderr: ''};
+  const ours = ['/opt/bin/node', '--max-semi-space-size=4', '/opt/calico/dist/node/main.js'];
+  t.match(await status(['calico-felix']), running);
+  t.match(await status(['sh'], ['runsv', '-felix']), running);
+  t.match(await status(['init'], ours), running);
+  for (const other of [[...ours, '-felix-live'], ['grep', 'calico-felix'], ['']])
+    t.same(await status(other), {exit: 1, stdout: 'Calico process is not running.\n', stderr: ''}, other.join(' '));
+});
+
+void t.test('the shell completes commands, flags and kinds', async (t) => {
+  const script = file('completion.bash', (await rig.run(['completion', 'bash'])).stdout);
+  const complete = (...words: readonly string[]): readonly string[] => {
+    const quoted = ['calicoctl', ...words].map((word) => `'${word}'`).join(' ');
+    const ask = `. ./${script}; COMP_WORDS=(${quoted}); COMP_CWORD=${words.length}; _calicoctl; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    return execFileSync('bash', ['-c', ask], {cwd: folder, encoding: 'utf8'}).trim().split('\n');
+  };
+  t.same(complete('pa'), ['patch']);
+  t.same(complete('ipam', 'sh'), ['show']);
+  t.same(complete('datastore', 'migrate', 'l'), ['lock']);
+  t.same(complete('ipam', 'show', '--show-bl'), ['--show-blocks']);
+  t.same(complete('get', 'ippo'), ['ippool', 'ippools']);
+  t.same(complete('get', 'ippool', '-o', 'js'), ['json']);
+  t.same(complete('apply', '-f', 'completion.b'), ['completion.bash']);
+  t.same(complete('version', 'ippo'), ['']);
+  t.match((await rig.run(['completion', 'zsh'])).stdout, /^autoload -U \+X bashcompinit && bashcompinit\n/);
+  t.match(await rig.run(['completion', 'fish']), {exit: 1, stderr: /^Usage:\n {2}calicoctl completion/});
+});
+
+void t.test('patch and label do not drop what they cannot read', async (t) => {
+  const key = '/calico/resources/v3/projectcalico.org/felixconfigurations/default';
+  const head = '{"kind":"FelixConfiguration","apiVersion":"projectcalico.org/v3","metadata":{"name":"default"},"spec":';
+  await rig.load(new Map([[key, `${head}{"routeRefreshInterval":"90x"}}`]]));
+  for (const args of [
+    ['patch', 'felixconfig', 'default', '-p', '{"spec":{"bpfEnabled":true}}'],
+    ['label', 'felixconfig', 'default', 'a=b'],
+  ])
+    t.match(
+      await rig.run(args),
+      {exit: 1, stderr: /cannot be edited.*spec\.routeRefreshInterval = "90x"/},
+      args.join(' '),
+    );
+  t.match((await rig.content()).get(key), '90x');
+});
+
+void t.test('patches of all three types', async (t) => {
+  await rig.run(['apply', '-f', file('p.yaml', pool('p', '10.0.0.0/16'))]);
+  const patch = (type: string, text: string) => rig.run(['patch', 'pool', 'p', '-t', type, '-p', text]);
+  const spec = async (): Promise<string> => (await rig.run(['get', 'pool', 'p', '-o', 'json'])).stdout;
+  t.match(await patch('merge', '{"spec":{"allowedUses":["Tunnel"]}}'), {exit: 0, stderr: ''});
+  t.match(await spec(), /"allowedUses": \[\s+"Tunnel"\s+\]/);
+  t.match(await patch('json', '[{"op":"add","path":"/spec/allowedUses/-","value":"Workload"}]'), {exit: 0, stderr: ''});
+  t.match(await spec(), /"allowedUses": \[\s+"Tunnel",\s+"Workload"\s+\]/);
+  t.match(await patch('json', '[{"op":"test","path":"/spec/cidr","value":"10.1.0.0/16"}]'), {
+    exit: 1,
+    stderr: /^hit error: performing JSON patch: operation 1 .*: the value is another\n$/,
+  });
+  t.match(await patch('merge', '{"kind":"Node"}'), {exit: 1, stderr: /apiVersion and kind must stay|not recognized/});
 });
