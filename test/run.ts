@@ -7,7 +7,7 @@
  *
  *   node test/run.ts [--tier NAME] [FILE...]
  */
-import {spawn} from 'node:child_process';
+import {execFileSync, spawn} from 'node:child_process';
 import {globSync, readFileSync} from 'node:fs';
 import {availableParallelism} from 'node:os';
 import {parseArgs} from 'node:util';
@@ -39,6 +39,9 @@ interface FileResult {
 const config = JSON.parse(readFileSync(new URL('tiers.json', import.meta.url), 'utf8')) as TierFile;
 
 const {values, positionals} = parseArgs({allowPositionals: true, options: {tier: {type: 'string', multiple: true}}});
+// The first `ip netns add` on a machine turns the folder of namespaces into a mount point; two at once hide each other's.
+execFileSync('ip', ['netns', 'add', `ct-${process.pid}-first`]);
+execFileSync('ip', ['netns', 'del', `ct-${process.pid}-first`]);
 const before = hostSnapshot();
 const results: FileResult[] = [];
 const tiersRun: string[] = [];
