@@ -74,7 +74,10 @@ const nodeDemo = (environment: Record<string, string> = {}) =>
 await t.test('make demo', async (t) => {
   // Otherwise make would install the packages anew, and take them away from under this test.
   const question = await runProgram(['make', '-q', '-C', root, 'node_modules/.installed']);
-  if (question.code !== 0) return t.fail('the npm packages are not up to date: run make setup first');
+  if (question.code !== 0) {
+    t.fail('the npm packages are not up to date: run make setup first');
+    return;
+  }
   const demo = new Demo(['make', 'demo']);
   t.teardown(() => demo.child.kill('SIGTERM'));
   t.equal(await demo.exitCode(), 0, 'exit code 0', {output: demo.output});
