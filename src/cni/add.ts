@@ -31,6 +31,7 @@ import {
   draftEndpoint,
   endpointIdOf,
   endpointKeyPrefixOf,
+  journalEntryOf,
   lockNames,
   type Workload,
   withAddresses,
@@ -96,16 +97,16 @@ class Add {
 
   async run(): Promise<CniResult> {
     const {journal, log} = this.#services;
-    const {handleId = ''} = this.#workload;
+    const entry = journalEntryOf(this.#workload);
     let isClean = true;
-    journal.begin(handleId);
+    journal.begin(entry);
     try {
       return await this.#connect();
     } catch (error) {
       isClean = await this.#undo.run(log);
       throw error;
     } finally {
-      journal.end(handleId, isClean);
+      journal.end(entry, isClean);
     }
   }
 

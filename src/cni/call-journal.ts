@@ -16,12 +16,20 @@ import {AgentError} from '../lib/errors.ts';
 /** The file is written anew, with what is open only, when it has grown to this. */
 const LARGEST_BYTES = 256 * 1024;
 
+/** What a call may leave behind: allocations under a handle, and a link. */
+export interface JournalEntry {
+  readonly handleId: string;
+  readonly hostInterface: string;
+  /** Under which the call ran: nobody else may be at work there while what it left is removed. */
+  readonly lockNames: readonly string[];
+}
+
 export class CallJournal {
   readonly #path: string;
   /** Calls under way now, by handle; twins count. */
-  readonly #open = new Map<string, number>();
-  /** Left open by an earlier run, or by a call whose work could not be undone. */
-  readonly #leftOpen = new Set<string>();
+  readonly #open = new Map<string, {readonly entry: JournalEntry; count: number}>();
+  /** Left open by an earlier run, or by a call whose work could not be undone; by handle. */
+  readonly #leftOpen = new Map<string, JournalEntry>();
   #bytes = 0;
 
   /** Reads what an earlier run left. Throws E_FILE when the file cannot be used. */
@@ -30,8 +38,9 @@ export class CallJournal {
     try {
       mkdirSync(dirname(path), {recursive: true, mode: 0o700});
       for (const line of readLines(path)) {
-        if (line.startsWith('+')) this.#leftOpen.add(line.slice(1));
-        else this.#leftOpen.delete(line.slice(1));
+        const [handleId = '', hostInterface = '', ...lockNames] = line.slice(1).split(' ');
+        if (line.startsWith('+')) this.#leftOpen.set(handleId, {handleId, hostInterface, lockNames});
+        else this.#leftOpen.delete(handleId);
       }
       this.#rewrite();
     } catch (error) {
@@ -39,24 +48,27 @@ export class CallJournal {
     }
   }
 
-  /** Handles whose ADD or DEL began and did not come to a clean end, in this run or an earlier one. */
-  get leftOpen(): readonly string[] {
-    return [...this.#leftOpen];
+  /** Of each ADD or DEL that began and did not come to a clean end, in this run or an earlier one. */
+  get leftOpen(): readonly JournalEntry[] {
+    return [...this.#leftOpen.values()];
   }
 
   /** Before the first effect of a call. */
-  begin(handleId: string): void {
-    this.#open.set(handleId, (this.#open.get(handleId) ?? 0) + 1);
-    this.#append(`+${handleId}`);
+  begin(entry: JournalEntry): void {
+    const twin = this.#open.get(entry.handleId);
+    if (twin === undefined) this.#open.set(entry.handleId, {entry, count: 1});
+    else twin.count++;
+    this.#append(beginning(entry));
   }
 
   /** `isClean`: the call has done its work, or undone it; otherwise what it left is looked for at the next start. */
-  end(handleId: string, isClean: boolean): void {
-    const others = (this.#open.get(handleId) ?? 1) - 1;
-    if (others > 0) this.#open.set(handleId, others);
-    else this.#open.delete(handleId);
-    if (!isClean) this.#leftOpen.add(handleId);
-    else if (others === 0) this.settle(handleId);
+  end(entry: JournalEntry, isClean: boolean): void {
+    const {handleId} = entry;
+    const twin = this.#open.get(handleId);
+    const hasOthers = twin !== undefined && --twin.count > 0;
+    if (!hasOthers) this.#open.delete(handleId);
+    if (!isClean) this.#leftOpen.set(handleId, entry);
+    else if (!hasOthers) this.settle(handleId);
   }
 
   /** What was left open is settled: its container was disconnected, or what was left of it removed. */
@@ -73,14 +85,18 @@ export class CallJournal {
   }
 
   #rewrite(): void {
-    const open = new Set([...this.#leftOpen, ...this.#open.keys()]);
-    const text = [...open].map((handleId) => `+${handleId}\n`).join('');
+    const underWay = [...this.#open.values()].map(({entry}) => entry);
+    const text = [...this.#leftOpen.values(), ...underWay].map((entry) => `${beginning(entry)}\n`).join('');
     const temporary = `${this.#path}.new`;
     writeFileSync(temporary, text, {mode: 0o600});
     renameSync(temporary, this.#path);
     this.#bytes = text.length;
   }
 }
+
+/** None of them has white space in it: they were checked when the request was read. */
+const beginning = ({handleId, hostInterface, lockNames}: JournalEntry): string =>
+  `+${[handleId, hostInterface, ...lockNames].join(' ')}`;
 
 function readLines(path: string): string[] {
   try {

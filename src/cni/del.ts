@@ -19,7 +19,7 @@ import {isOf} from './endpoints.ts';
 import {type AttachmentRequest, requireNetns} from './request.ts';
 import type {Call, Services} from './services.ts';
 import {together} from './undo.ts';
-import {endpointNameOf, lockNames, type Workload, workloadOf} from './workload.ts';
+import {endpointNameOf, journalEntryOf, lockNames, type Workload, workloadOf} from './workload.ts';
 
 const ENOENT = 2;
 
@@ -31,14 +31,14 @@ export async function del(request: AttachmentRequest, services: Services, call: 
   if (config.ipam.type === '') throw new AgentError('E_CNI_BAD_FIELD', 'no plugin name provided: ipam.type is missing');
   requireUsable(request);
   await lock.run(lockNames(workload), call.signal, async () => {
-    const {handleId = ''} = workload;
+    const entry = journalEntryOf(workload);
     let isClean = false;
-    journal.begin(handleId);
+    journal.begin(entry);
     try {
       await disconnect(request, workload, services, call);
       isClean = true;
     } finally {
-      journal.end(handleId, isClean);
+      journal.end(entry, isClean);
     }
   });
 }

@@ -15,9 +15,10 @@ import {type ReclaimCandidate, type ReclaimResult, reclaim} from '../ipam/reclai
 import {HANDLES_PREFIX} from '../model/keys.ts';
 import type {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
 import {workloadHandleId} from '../model/names.ts';
+import type {JournalEntry} from './call-journal.ts';
 import type {Attachment} from './network-config.ts';
 import type {Services} from './services.ts';
-import {lockNames, lockNamesOf, workloadOf} from './workload.ts';
+import {journalEntryOf, lockNamesOf, type Workload, workloadOf} from './workload.ts';
 
 export interface LeftOverResult {
   readonly endpoints: number;
@@ -31,7 +32,8 @@ export async function removeLeftOvers(
   call: CallOptions,
 ): Promise<LeftOverResult> {
   const {podNetwork, endpoints, journal, nodeName} = services;
-  const brokenOff = new Set(journal.leftOpen);
+  const left = journal.leftOpen;
+  const brokenOff = new Set(left.map(({handleId}) => handleId));
   const isVanished = async ({spec}: WorkloadEndpoint): Promise<boolean> =>
     spec.interfaceName !== undefined && (await podNetwork.hostLink(spec.interfaceName)) === undefined;
   const removed = await removeEndpoints(services, isVanished, call);
@@ -40,7 +42,10 @@ export async function removeLeftOvers(
     if (living.has(candidate.containerId)) return false;
     return brokenOff.has(candidate.handleId) || hadEndpoint(removed, candidate);
   });
-  for (const handleId of brokenOff) journal.settle(handleId);
+  for (const entry of left) {
+    await removeLink(services, entry, call);
+    journal.settle(entry.handleId);
+  }
   return {endpoints: removed.length, addresses: released};
 }
 
@@ -111,7 +116,7 @@ function reclaimAddresses(
       ...services,
       isDead: async (candidate) => {
         if (lock.isTaken(candidate.containerId) || !isDead(candidate)) return false;
-        await removeLink(services, candidate, call);
+        await removeLink(services, journalEntryOf(workloadOfCandidate(services, candidate)), call);
         return true;
       },
     },
@@ -120,18 +125,25 @@ function reclaimAddresses(
 }
 
 /** The veth of an ADD that came no further. A new sandbox of the same pod uses the same name: its call goes first. */
-async function removeLink(services: Services, candidate: ReclaimCandidate, call: CallOptions): Promise<void> {
-  const {podNetwork, endpoints, lock, nodeName, interfacePrefix} = services;
-  const {attributes, networkName, containerId} = candidate;
-  const [namespace, name] = [attributes.get('namespace'), attributes.get('pod')];
-  const pod = namespace === undefined || name === undefined ? undefined : {namespace, name};
-  const workload = workloadOf({node: nodeName, network: networkName, containerId, pod, interfacePrefix});
-  const {hostInterface} = workload;
+async function removeLink(
+  {podNetwork, endpoints, lock, nodeName}: Services,
+  {hostInterface, lockNames}: JournalEntry,
+  call: CallOptions,
+): Promise<void> {
   if ((await podNetwork.hostLink(hostInterface)) === undefined) return;
-  await lock.run(lockNames(workload), call.signal ?? new AbortController().signal, async () => {
+  await lock.run(lockNames, call.signal ?? new AbortController().signal, async () => {
     const all = await endpoints.ofNode(nodeName, call);
     if (!all.some(({spec}) => spec.interfaceName === hostInterface)) await podNetwork.deleteHostLink(hostInterface);
   });
+}
+
+function workloadOfCandidate(
+  {nodeName: node, interfacePrefix}: Services,
+  {attributes, networkName: network, containerId}: ReclaimCandidate,
+): Workload {
+  const [namespace, name] = [attributes.get('namespace'), attributes.get('pod')];
+  const pod = namespace === undefined || name === undefined ? undefined : {namespace, name};
+  return workloadOf({node, network, containerId, pod, interfacePrefix});
 }
 
 /** Its endpoint was just removed because the link is gone. */

@@ -17,6 +17,7 @@ import {
   workloadHandleId,
   workloadPart,
 } from '../model/names.ts';
+import type {JournalEntry} from './call-journal.ts';
 import type {CniArgs} from './cni-args.ts';
 
 export interface Workload {
@@ -70,6 +71,13 @@ export const lockNames = ({
   containerId,
 }: Pick<Workload, 'namespace' | 'pod' | 'containerId'> & {readonly orchestrator: string}): string[] =>
   pod === undefined ? [containerId] : [containerId, `${orchestrator}/${namespace}/${pod}`];
+
+/** What a call about the workload may leave behind. A workload without a handle never has addresses. */
+export const journalEntryOf = (workload: Workload): JournalEntry => ({
+  handleId: workload.handleId ?? '',
+  hostInterface: workload.hostInterface,
+  lockNames: lockNames(workload),
+});
 
 /** The lock of a call about this endpoint. */
 export const lockNamesOf = ({metadata, spec}: WorkloadEndpoint): string[] =>

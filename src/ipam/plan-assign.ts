@@ -272,7 +272,9 @@ export async function planExactAssign(
     ip,
   );
   if (pool === undefined)
-    throw new AgentError('E_IPAM_NOT_IN_POOL', 'The provided IP address is not in a configured pool', {address});
+    throw new AgentError('E_IPAM_NOT_IN_POOL', `The provided IP address is not in a configured pool: ${address}`, {
+      address,
+    });
   if (use !== undefined && !pool.allowedUses.has(use))
     throw new AgentError('E_IPAM_NOT_IN_POOL', `the pool of the address does not allow the use ${use}`, {
       address,
@@ -286,7 +288,11 @@ export async function planExactAssign(
   const occupancy = occupancyOf(block, ordinal);
   if (occupancy.kind !== 'free') {
     const handle = occupancy.kind === 'owned' ? occupancy.handleId : undefined;
-    throw new AgentError('E_IPAM_TAKEN', 'the address is already assigned', {address, handle, state: occupancy.kind});
+    throw new AgentError('E_IPAM_TAKEN', `the address ${address} is already assigned`, {
+      address,
+      handle,
+      state: occupancy.kind,
+    });
   }
   if (rules.config.strictAffinity && block.affinity !== affinityOf(holder))
     throw new AgentError('E_IPAM_STRICT', 'the block of the address belongs to another node', {

@@ -81,6 +81,33 @@ void t.test('a sandbox that vanished with the agent is cleared up at the next st
   await agent.stop();
 });
 
+/** Before the endpoint is in the datastore: from then on it speaks for the sandbox. */
+const BEFORE_ENDPOINT: typeof POINTS = [
+  ['commit-before', 1],
+  ['commit-after', 1],
+  ['commit-before', 2],
+  ['netlink', 1],
+];
+
+void t.test('a sandbox that stays, but that nobody asks for again, keeps neither address nor link', async (t) => {
+  const node = createNamespace('node');
+  const folder = mkdtempSync(join(tmpdir(), 'cni-forgotten-'));
+  t.teardown(() => {
+    node[Symbol.dispose]();
+    rmSync(folder, {recursive: true, force: true});
+  });
+  for (const [kind, number] of BEFORE_ENDPOINT) {
+    const name = `${kind} ${number}`;
+    using pod = new Pod(`forgotten-${kind}-${number}`);
+    await killDuringAdd({folder, node: node.name, kind, number}, pod, t);
+    const agent = await TestAgent.start({storeFolder: folder}, node);
+    await agent.server.leftOversDone;
+    const {endpoints, handles, links, routes} = await agent.state();
+    t.same({endpoints, handles, links, routes}, {endpoints: [], handles: [], links: [], routes: []}, name);
+    await agent.stop();
+  }
+});
+
 async function killDuringAdd(
   at: {readonly folder: string; readonly node: string; readonly kind: string; readonly number: number},
   pod: Pod,
