@@ -100,17 +100,16 @@ async function run(t: Test, ways: readonly boolean[], random: Random): Promise<v
       isAtomic: model.isAtomic,
       alive: [...model.alive.keys()],
     });
-  for (let round = 0; round < LIVES; round++) {
+  // Lives that chance made short are followed by more, until enough has happened to be worth checking.
+  const didEnough = ({seen}: NodeModel) => seen.added >= 10 && seen.removed >= 5;
+  for (let round = 0; round < LIVES || !models.every(didEnough); round++) {
     await Promise.all(models.map((model) => life(model, OPERATIONS, random.between(20, model.isAtomic ? 400 : 900))));
     expectSound(await read(store), models, false);
   }
   // The last life only reclaims.
   for (const model of models) await life(model, 0, 0);
   expectSound(await read(store), models, true);
-  for (const {name, seen} of models) {
-    if (seen.added < 10 || seen.removed < 5) throw new Error(`${name} did too little: ${JSON.stringify(seen)}`);
-    t.comment(`${name}: ${JSON.stringify(seen)}`);
-  }
+  for (const {name, seen} of models) t.comment(`${name}: ${JSON.stringify(seen)}`);
 }
 
 async function prepare(store: EmbeddedStore): Promise<void> {
