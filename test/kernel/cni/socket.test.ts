@@ -75,8 +75,10 @@ void t.test('garbage and half messages', async (t) => {
   header.writeUInt16BE(1, 4);
   header.writeUInt16BE(1, 6);
   header.writeUInt32BE(100, 8);
+  // Garbage shorter than a header has been broken off too.
+  const brokenOff = await refusals('broken-off');
   await send(header, {end: true});
-  t.equal(await refusals('broken-off'), 1);
+  t.equal(await refusals('broken-off'), brokenOff + 1);
   header.writeUInt32BE(LIMITS.MAX_PAYLOAD + 1, 8);
   t.match((await send(header)).toString(), /too long/, 'told why');
   header.writeUInt16BE(9, 4);
