@@ -8,10 +8,12 @@ import type {Resources} from '../datastore/resources.ts';
 import {parseCidr} from '../lib/cidr.ts';
 import {hasCode} from '../lib/errors.ts';
 import type {Logger} from '../lib/log.ts';
+import {BGPConfiguration} from '../model/kinds/bgp-configuration.ts';
 import {ClusterInformation} from '../model/kinds/cluster-information.ts';
 import {FelixConfiguration} from '../model/kinds/felix-configuration.ts';
 import {IPPool} from '../model/kinds/ip-pool.ts';
 import {Node} from '../model/kinds/node.ts';
+import {BUILT_IN_TIERS, Tier} from '../model/kinds/tier.ts';
 import {type DetectionDependencies, type HostInterface, reportedInterfaces} from './address-detection.ts';
 import {defaultPools} from './default-pools.ts';
 import type {NodeSettings} from './environment.ts';
@@ -46,6 +48,7 @@ export async function startNode(options: StartupOptions, dependencies: StartupDe
   await ensurePools(options.settings, interfaces, dependencies);
   const node = await ensureNode(options, addresses, interfaces, dependencies.resources);
   await ensureFelixConfigurations(options.nodeName, dependencies.resources);
+  await ensureClusterObjects(dependencies.resources);
   await ensureClusterInformation(options, dependencies);
   return node;
 }
@@ -128,6 +131,22 @@ async function ensureFelixConfigurations(nodeName: string, resources: Resources)
   };
   await ensure('default', {logSeverityScreen: 'Info', reportingInterval: '0s'});
   await ensure(`node.${nodeName}`, {defaultEndpointToHostAction: 'Return'});
+}
+
+/** What others expect to be there, whether this agent acts on it or not; what is there stays as it is. */
+async function ensureClusterObjects(resources: Resources): Promise<void> {
+  const name = 'default';
+  await resources.modify(
+    BGPConfiguration,
+    {name},
+    (current) => current ?? BGPConfiguration.create({metadata: {name}, spec: {}}),
+  );
+  for (const [tier, spec] of BUILT_IN_TIERS)
+    await resources.modify(
+      Tier,
+      {name: tier},
+      (current) => current ?? Tier.create({metadata: {name: tier}, spec: {...spec}}),
+    );
 }
 
 async function ensureClusterInformation(

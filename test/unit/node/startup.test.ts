@@ -1,6 +1,6 @@
 /**
  * What Calico's start-up wrote for an environment (test/fixtures/node/startup.jsonl, captured), ours writes too: the
- * same resources with the same fields, and the same refusals. Kinds of later milestones (tiers, BGP) are left out.
+ * same resources with the same fields, and the same refusals.
  */
 import assert from 'node:assert/strict';
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
