@@ -7,4 +7,5 @@ export const programs = {
   calicoNode: join(root, 'bin/calico-node'),
   calicoctl: join(root, 'bin/calicoctl'),
   cni: join(root, 'native/build/calico'),
+  cniIpam: join(root, 'native/build/calico-ipam'),
 } as const;

@@ -1,0 +1,90 @@
+/**
+ * What Calico v3.32.1 had in its datastore after each step of the life of a small cluster
+ * (test/fixtures/datastore/stages.jsonl), and its comparison with ours: whole keys and whole values, byte by byte, but for
+ * what differs from run to run and for what we do otherwise on purpose.
+ */
+import {readFileSync} from 'node:fs';
+
+export type Content = ReadonlyMap<string, string>;
+
+/** What cannot be the same twice, as it is in the text of a value. */
+const VARYING: readonly (readonly [RegExp, string])[] = [
+  [/"uid":"[0-9a-f-]{36}"/g, '"uid":"<uid>"'],
+  [/"creationTimestamp":"[^"]*"/g, '"creationTimestamp":"<time>"'],
+  [/"clusterGUID":"[0-9a-f]{32}"/g, '"clusterGUID":"<guid>"'],
+  [/"affinity_claim_time":"[^"]*"/g, '"affinity_claim_time":"<time>"'],
+  [/"timestamp":"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? \+0000 UTC"/g, '"timestamp":"<time>"'],
+  [/"mac":"[0-9a-f:]{17}"/g, '"mac":"<mac>"'],
+  [/"fe80::[0-9a-f:]+"/g, '"<link local>"'],
+  [/"time":"[^"]*","uptime":[0-9.]+/g, '"time":"<time>","uptime":<seconds>'],
+];
+
+/** A difference that is meant: docs/operations/differences-datastore.md has its reason. */
+export interface Deliberate {
+  readonly name: string;
+  /** What of a pair takes part in the comparison; undefined: the pair does not. */
+  adapt(key: string, value: string): string | undefined;
+}
+
+/** The content after every stage, by its two digits. */
+export function readStages(): ReadonlyMap<string, Content> {
+  const text = readFileSync(new URL('../../fixtures/datastore/stages.jsonl', import.meta.url), 'utf8');
+  const stages = new Map<string, Content>();
+  const content = new Map<string, string>();
+  for (const line of text.trimEnd().split('\n')) {
+    const {stage, changes} = JSON.parse(line) as {stage: string; changes: {key: string; value: string | null}[]};
+    for (const {key, value} of changes)
+      if (value === null) content.delete(key);
+      else content.set(key, value);
+    stages.set(stage.slice(0, 2), new Map(content));
+  }
+  return stages;
+}
+
+/**
+ * One side of the comparison. It remembers where the sequence numbers of each block began: what is compared is by how
+ * much they have grown since.
+ */
+export class Side {
+  readonly #names: readonly (readonly [string, string])[];
+  readonly #firstNumbers = new Map<string, bigint>();
+
+  /** `names` are replaced wherever they stand, longest first: what this side calls its own. */
+  constructor(names: Readonly<Record<string, string>> = {}) {
+    this.#names = Object.entries(names).sort(([a], [b]) => b.length - a.length);
+  }
+
+  comparable(content: Content, deliberate: readonly Deliberate[]): Content {
+    const result = new Map<string, string>();
+    for (const [key, value] of content) {
+      let text: string | undefined = this.#numbersFromZero(key, this.#renamed(value));
+      for (const [pattern, replacement] of VARYING) text = text.replaceAll(pattern, replacement);
+      for (const {adapt} of deliberate) text = text === undefined ? undefined : adapt(key, text);
+      if (text !== undefined) result.set(this.#renamed(key), text);
+    }
+    return result;
+  }
+
+  #renamed(text: string): string {
+    return this.#names.reduce((renamed, [from, to]) => renamed.replaceAll(from, to), text);
+  }
+
+  /** Blocks begin to count with the time of their making, in nanoseconds: 19 digits. */
+  #numbersFromZero(key: string, value: string): string {
+    const numbers = [...value.matchAll(/(?<=:)\d{19}(?=[,}])/g)].map(([digits]) => BigInt(digits));
+    const lowest = numbers.reduce((low, number) => (number < low ? number : low), numbers[0] ?? 0n);
+    const first = this.#firstNumbers.get(key) ?? lowest;
+    this.#firstNumbers.set(key, first);
+    return value.replaceAll(/(?<=:)\d{19}(?=[,}])/g, (digits) => `+${BigInt(digits) - first}`);
+  }
+}
+
+/** Every key that is missing, too many or another, with both values. */
+export function differences(ours: Content, theirs: Content): string[] {
+  const keys = [...new Set([...ours.keys(), ...theirs.keys()])].sort();
+  return keys
+    .filter((key) => ours.get(key) !== theirs.get(key))
+    .map(
+      (key) => `${key}\n  ours   ${ours.get(key) ?? '(no such key)'}\n  theirs ${theirs.get(key) ?? '(no such key)'}`,
+    );
+}
