@@ -19,11 +19,14 @@ const VARYING: readonly (readonly [RegExp, string])[] = [
   [/"time":"[^"]*","uptime":[0-9.]+/g, '"time":"<time>","uptime":<seconds>'],
 ];
 
+/** Blocks begin to count with the time of their making, in nanoseconds. */
+const SEQUENCE_NUMBER = /(?<=:)\d{19}(?=[,}])/g;
+
 /** A difference that is meant: docs/operations/differences-datastore.md has its reason. */
 export interface Deliberate {
   readonly name: string;
   /** What of a pair takes part in the comparison; undefined: the pair does not. */
-  adapt(key: string, value: string): string | undefined;
+  readonly adapt: (key: string, value: string) => string | undefined;
 }
 
 /** The content after every stage, by its two digits. */
@@ -69,13 +72,12 @@ export class Side {
     return this.#names.reduce((renamed, [from, to]) => renamed.replaceAll(from, to), text);
   }
 
-  /** Blocks begin to count with the time of their making, in nanoseconds: 19 digits. */
   #numbersFromZero(key: string, value: string): string {
-    const numbers = [...value.matchAll(/(?<=:)\d{19}(?=[,}])/g)].map(([digits]) => BigInt(digits));
-    const lowest = numbers.reduce((low, number) => (number < low ? number : low), numbers[0] ?? 0n);
-    const first = this.#firstNumbers.get(key) ?? lowest;
+    // As long as they are, the lowest is the first in the order of their text, too.
+    const [lowest = '0'] = (value.match(SEQUENCE_NUMBER) ?? []).sort();
+    const first = this.#firstNumbers.get(key) ?? BigInt(lowest);
     this.#firstNumbers.set(key, first);
-    return value.replaceAll(/(?<=:)\d{19}(?=[,}])/g, (digits) => `+${BigInt(digits) - first}`);
+    return value.replaceAll(SEQUENCE_NUMBER, (digits) => `+${BigInt(digits) - first}`);
   }
 }
 
