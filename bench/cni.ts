@@ -1,6 +1,6 @@
 /**
- * CNI calls through the real binary and a whole agent on the embedded store, beside Debian's `ptp` with `host-local`
- * and beside the smallest C program that does the same kernel work, started the same way.
+ * CNI calls through the real binary and a whole agent, on the embedded store and on etcd, beside Debian's `ptp` with
+ * `host-local` and beside the smallest C program that does the same kernel work, started the same way.
  *
  * Every contestant has a node (namespaces) and pods of its own; the same small C runtime calls all of them. Pods keep
  * their namespaces: only interfaces come and go, as in each round every ADD is followed by its DEL.
@@ -11,9 +11,10 @@ import {BLOCKS_PREFIX} from '../src/model/keys.ts';
 import type {LabNode} from '../test/lab/lab-node.ts';
 import type {BenchOptions} from './measure/bench.ts';
 import {type Contestant, interleave} from './measure/interleave.ts';
-import {compare, count, type Report} from './measure/row.ts';
+import {type Comparison, compare, count, type Report, type Row} from './measure/row.ts';
 import {medianOf} from './measure/spread.ts';
 import {makeLab, ourPlugin, startAgent} from './support/agent.ts';
+import {startEtcd} from './support/etcd.ts';
 import {type Plugin, PodSet} from './support/plugin-calls.ts';
 import {floor} from './support/programs.ts';
 
@@ -38,77 +39,99 @@ function peerPlugin(folder: string): Plugin {
 export async function benchCni({rounds, progress}: BenchOptions): Promise<Report> {
   await using made = await makeLab();
   const {lab} = made;
-  const [node, peerNode, floorNode] = [
+  const [node, etcdNode, peerNode, floorNode] = [
     await lab.addNode({name: 'node1', subnet: 1, host: 11}),
-    await lab.addNode({name: 'peer', subnet: 1, host: 12}),
-    await lab.addNode({name: 'floor', subnet: 1, host: 13}),
+    await lab.addNode({name: 'node2', subnet: 1, host: 12}),
+    await lab.addNode({name: 'peer', subnet: 1, host: 13}),
+    await lab.addNode({name: 'floor', subnet: 1, host: 14}),
   ];
-  progress('agent and pods');
+  progress('agents and pods');
+  await using etcd = await startEtcd(etcdNode.enter);
   await using _ = await startAgent(node);
-  const ours = new Caller(await PodSet.create(node, 'ours', MANY), ourPlugin);
+  await using __ = await startAgent(etcdNode, {
+    environment: {DATASTORE_TYPE: 'etcdv3', ETCD_ENDPOINTS: etcd.endpoint},
+  });
+  const embedded = new Caller(await PodSet.create(node, 'ours', MANY), ourPlugin);
+  const onEtcd = new Caller(await PodSet.create(etcdNode, 'ours', MANY), ourPlugin);
   const peer = new Caller(await PodSet.create(peerNode, 'peer', MANY), peerPlugin(lab.folder));
   const least = new Caller(await PodSet.create(floorNode, 'floor', MANY), floorPlugin);
 
   progress('one by one');
   const alone = await interleave(
-    {floor: least.oneByOne, peer: peer.oneByOne, ours: ours.oneByOne, plumbing: least.inProcess},
+    {
+      floor: least.oneByOne,
+      peer: peer.oneByOne,
+      embedded: embedded.oneByOne,
+      etcd: onEtcd.oneByOne,
+      plumbing: least.inProcess,
+    },
     {rounds, warmUpRounds: 2},
   );
   progress(`${FEW} at once`);
   const together = await interleave(
-    {floor: least.atOnce(FEW), peer: peer.atOnce(FEW), ours: ours.atOnce(FEW)},
+    {
+      floor: least.atOnce(FEW),
+      peer: peer.atOnce(FEW),
+      embedded: embedded.atOnce(FEW),
+      etcd: onEtcd.atOnce(FEW),
+    },
     {rounds, warmUpRounds: 1},
   );
   progress(`${MANY} at once`);
-  const blockWrites = new BlockWrites(node);
-  const writes: number[] = [];
+  const writes = {
+    embedded: new BlockWrites(embeddedBlockWrites(node)),
+    etcd: new BlockWrites(etcdBlockWrites(etcdNode, etcd.endpoint)),
+  };
   const crowd = await interleave(
     {
       floor: least.atOnce(MANY),
       peer: peer.atOnce(MANY),
-      ours: ours.atOnce(MANY, {
-        before: () => blockWrites.take(),
-        between: () => writes.push(blockWrites.take()),
-      }),
+      embedded: embedded.atOnce(MANY, writes.embedded),
+      etcd: onEtcd.atOnce(MANY, writes.etcd),
     },
     {rounds: Math.min(rounds, MOST_ROUNDS_OF_MANY), warmUpRounds: 1},
   );
 
-  const unit = 'ms';
-  const columns = (contest: typeof together, series: 'add' | 'del') => ({
-    unit,
-    ours: contest.ours[series],
-    peer: contest.peer[series],
-    floor: contest.floor[series],
-  });
+  const rowsOf = (store: 'embedded' | 'etcd', mostOfPeer: number): Row[] => {
+    const row = (
+      what: string,
+      contest: typeof together,
+      series: 'add' | 'del',
+      options: Pick<Comparison, 'goal' | 'to'> = {},
+    ) =>
+      compare({
+        what: `${store}: ${what}`,
+        unit: 'ms',
+        ours: contest[store][series],
+        peer: contest.peer[series],
+        floor: contest.floor[series],
+        ...options,
+      });
+    return [
+      row('ADD, one by one', alone, 'add', {goal: {number: 1, limit: mostOfPeer}}),
+      row(`ADD, ${FEW} at once, wall per ADD`, together, 'add', {goal: {number: 2, limit: 0.35}}),
+      row(`ADD, ${MANY} at once, wall per ADD`, crowd, 'add'),
+      count(`${store}: block writes for ${MANY} ADDs started at once`, '', writes[store].counted),
+      count(`${store}: longest / median ADD of ${MANY} at once`, '', crowd[store].unfairness, {
+        number: 2,
+        limit: MOST_UNFAIR,
+      }),
+      row('DEL, one by one', alone, 'del', {to: 'floor', goal: {number: 3, limit: 1.1}}),
+      row(`DEL, ${FEW} at once, wall per DEL`, together, 'del', {to: 'floor', goal: {number: 3, limit: 1.2}}),
+      row(`DEL, ${MANY} at once, wall per DEL`, crowd, 'del', {to: 'floor'}),
+    ];
+  };
   return {
     name: 'cni',
     notes: [
       'peer: ptp + host-local (no masquerade); floor: C, the same kernel work, started the same way',
       'goal 2, transactions: see ipam, where requests do arrive at once; here they come as fast as processes start',
-      `ours: calico -> unix socket -> calico-node on the embedded store; ${rounds} rounds of ${FEW} calls`,
+      `ours: calico -> unix socket -> calico-node, an agent on each store; ${rounds} rounds of ${FEW} calls`,
     ],
     rows: [
-      compare({...columns(alone, 'add'), what: 'ADD, one by one', goal: {number: 1, limit: 0.35}}),
-      compare({...columns(alone, 'add'), what: '  against the floor', to: 'floor'}),
-      compare({
-        ...columns(alone, 'add'),
-        what: '  against the floor in one process',
-        floor: alone.plumbing.add,
-        to: 'floor',
-      }),
-      compare({...columns(together, 'add'), what: `ADD, ${FEW} at once, wall per ADD`, goal: {number: 2, limit: 0.35}}),
-      compare({...columns(crowd, 'add'), what: `ADD, ${MANY} at once, wall per ADD`}),
-      count(`block writes for ${MANY} ADDs started at once`, '', writes),
-      count(`longest / median ADD of ${MANY} at once`, '', crowd.ours.unfairness, {number: 2, limit: MOST_UNFAIR}),
-      compare({...columns(alone, 'del'), what: 'DEL, one by one', to: 'floor', goal: {number: 3, limit: 1.1}}),
-      compare({
-        ...columns(together, 'del'),
-        what: `DEL, ${FEW} at once, wall per DEL`,
-        to: 'floor',
-        goal: {number: 3, limit: 1.2},
-      }),
-      compare({...columns(crowd, 'del'), what: `DEL, ${MANY} at once, wall per DEL`, to: 'floor'}),
+      count('the floor in one process: ADD', 'ms', alone.plumbing.add),
+      ...rowsOf('embedded', 0.35),
+      ...rowsOf('etcd', 0.6),
     ],
   };
 }
@@ -116,9 +139,9 @@ export async function benchCni({rounds, progress}: BenchOptions): Promise<Report
 type Series = 'add' | 'del' | 'unfairness';
 
 interface Hooks {
-  before(): unknown;
+  before(): Promise<void>;
   /** After the ADDs, before the DELs. */
-  between(): unknown;
+  between(): Promise<void>;
 }
 
 /** One plugin and its pods. */
@@ -146,9 +169,9 @@ class Caller {
   atOnce(size: number, hooks?: Hooks): Contestant<Series> {
     const perCall = (groupsMs: readonly number[]) => groupsMs.map((ms) => ms / size);
     return async () => {
-      hooks?.before();
+      await hooks?.before();
       const added = await this.#pods.call(this.#plugin, 'ADD', size, size);
-      hooks?.between();
+      await hooks?.between();
       const deleted = await this.#pods.call(this.#plugin, 'DEL', size, size);
       return {
         add: perCall(added.groupsMs),
@@ -160,27 +183,48 @@ class Caller {
 }
 
 /**
- * Writes of IPAM blocks, read from the store's own history. A transaction writes a block at most once and at least one,
- * so there were at most that many transactions.
+ * Writes of IPAM blocks while the ADDs of a round run. A transaction writes a block at most once and at least one, so
+ * there were at most that many transactions.
  */
-class BlockWrites {
-  readonly #file: string;
-  #seen = 0;
+class BlockWrites implements Hooks {
+  /** One number a round. */
+  readonly counted: number[] = [];
+  readonly #total: () => Promise<number>;
+  #before = 0;
 
-  constructor(node: LabNode) {
-    this.#file = join(node.facts.storeFolder, 'store.db');
+  /** `total`: block writes so far; only the difference of two of them is used. */
+  constructor(total: () => Promise<number>) {
+    this.#total = total;
   }
 
-  /** Their number since the last call. */
-  take(): number {
-    const database = new DatabaseSync(this.#file, {readOnly: true});
+  async before(): Promise<void> {
+    this.#before = await this.#total();
+  }
+
+  async between(): Promise<void> {
+    this.counted.push((await this.#total()) - this.#before);
+  }
+}
+
+/** From the store's own history. */
+function embeddedBlockWrites(node: LabNode): () => Promise<number> {
+  const file = join(node.facts.storeFolder, 'store.db');
+  return async () => {
+    const database = new DatabaseSync(file, {readOnly: true});
     try {
-      const query = 'SELECT count(*) AS writes, max(sequence) AS last FROM changes WHERE sequence > ? AND key GLOB ?';
-      const {writes, last} = database.prepare(query).get(this.#seen, `${BLOCKS_PREFIX}*`) ?? {};
-      if (typeof last === 'number') this.#seen = last;
-      return Number(writes);
+      const query = 'SELECT count(*) AS writes FROM changes WHERE key GLOB ?';
+      return Number(database.prepare(query).get(`${BLOCKS_PREFIX}*`)?.writes);
     } finally {
       database.close();
     }
-  }
+  };
+}
+
+/** From the version of each block, which etcd counts up with every write. No block goes while ADDs run. */
+function etcdBlockWrites(node: LabNode, endpoint: string): () => Promise<number> {
+  const command = ['etcdctl', `--endpoints=${endpoint}`, 'get', '--prefix', BLOCKS_PREFIX, '-w', 'fields'];
+  return async () => {
+    const text = await node.must(command, {env: {ETCDCTL_API: '3'}});
+    return text.matchAll(/^"Version" : ([0-9]+)$/gm).reduce((sum, [, version]) => sum + Number(version), 0);
+  };
 }

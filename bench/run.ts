@@ -19,6 +19,7 @@ type Bench = (options: BenchOptions) => Promise<Report>;
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   cni: async () => (await import('./cni.ts')).benchCni,
   ipam: async () => (await import('./ipam.ts')).benchIpam,
+  etcd: async () => (await import('./etcd.ts')).benchEtcd,
   routes: async () => (await import('./routes.ts')).benchRoutes,
   memory: async () => (await import('./memory.ts')).benchMemory,
   restart: async () => (await import('./restart.ts')).benchRestart,

@@ -1,5 +1,15 @@
-/** A store that counts what is committed through it. */
+/** A store that counts what is committed through it, and what of that is refused. */
 import type {CallOptions, CommitResult, Operation, Store} from '../../src/datastore/store.ts';
+import {hasCode} from '../../src/lib/errors.ts';
+
+export interface Commits {
+  /** Operations of each commit. */
+  readonly sizes: readonly number[];
+  /** Commits that met another one. */
+  readonly conflicts: number;
+}
+
+const CONFLICTS = ['E_CONFLICT', 'E_EXISTS', 'E_NOT_FOUND'] as const;
 
 export class CountingStore implements Store {
   readonly capabilities: Store['capabilities'];
@@ -8,8 +18,8 @@ export class CountingStore implements Store {
   readonly watch: Store['watch'];
   readonly close: Store['close'];
   readonly #store: Store;
-  /** Operations of each commit since the last `take`. */
-  #commits: number[] = [];
+  #sizes: number[] = [];
+  #conflicts = 0;
 
   constructor(store: Store) {
     this.#store = store;
@@ -20,13 +30,21 @@ export class CountingStore implements Store {
     this.close = store.close.bind(store);
   }
 
-  commit(operations: readonly Operation[], options?: CallOptions): Promise<CommitResult> {
-    this.#commits.push(operations.length);
-    return this.#store.commit(operations, options);
+  async commit(operations: readonly Operation[], options?: CallOptions): Promise<CommitResult> {
+    this.#sizes.push(operations.length);
+    try {
+      return await this.#store.commit(operations, options);
+    } catch (error) {
+      if (CONFLICTS.some((code) => hasCode(error, code))) this.#conflicts++;
+      throw error;
+    }
   }
 
-  /** The number of operations of each commit since the last call. */
-  take(): readonly number[] {
-    return this.#commits.splice(0);
+  /** Those since the last call. */
+  take(): Commits {
+    const taken = {sizes: this.#sizes, conflicts: this.#conflicts};
+    this.#sizes = [];
+    this.#conflicts = 0;
+    return taken;
   }
 }

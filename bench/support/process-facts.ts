@@ -1,7 +1,7 @@
 /** Facts about a running process, from outside. */
 import {readFileSync, rmSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
-import type {LoopGap} from './loop-probe.ts';
+import type {LoopGap} from './loop-gaps.ts';
 
 /** Resident memory in megabytes. */
 export function residentMegabytes(pid: number): number {

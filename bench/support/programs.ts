@@ -6,6 +6,8 @@ const root = new URL('../..', import.meta.url).pathname;
 const built = join(root, 'native/build/bench');
 
 export const floor = {
+  /** Calls a gRPC server with the same message again and again. */
+  grpc: join(built, 'grpc'),
   /** A pod's kernel work, as a CNI plugin or in one process. */
   plumb: join(built, 'plumb'),
   /** Routes added, deleted and dumped. */
@@ -23,7 +25,7 @@ export async function buildFloor(): Promise<void> {
 /** Runs a program that prints microseconds, alone in a line or behind the word given; in milliseconds. */
 export async function timesMs(
   command: readonly string[],
-  {word = '', stdin}: {readonly word?: string; readonly stdin?: string} = {},
+  {word = '', stdin}: {readonly word?: string; readonly stdin?: string | Uint8Array} = {},
 ): Promise<number[]> {
   const text = await mustRun(command, {stdin});
   const lines = text.split('\n').filter((line) => line.startsWith(word) && line !== '');

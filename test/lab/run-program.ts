@@ -8,7 +8,7 @@ export interface ProgramResult {
 }
 
 export interface ProgramOptions {
-  readonly stdin?: string | undefined;
+  readonly stdin?: string | Uint8Array | undefined;
   /** The whole environment; PATH is added. */
   readonly env?: Readonly<Record<string, string>> | undefined;
 }
