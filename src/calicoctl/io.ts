@@ -21,6 +21,8 @@ export interface Io {
   readStdin(limit: number): Promise<Uint8Array>;
   /** Arguments of every process of this machine. */
   readProcesses(): Promise<readonly (readonly string[])[]>;
+  /** A person looks at standard error: progress may be shown there. */
+  readonly isErrorTerminal: boolean;
   out(text: string): void;
   err(text: string): void;
   /** Opens the datastore; how is the business of whoever runs the command. */

@@ -26,6 +26,7 @@ const io: Io = {
     const {readProcesses} = await import('./processes.ts');
     return readProcesses();
   },
+  isErrorTerminal: process.stderr.isTTY,
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   log,

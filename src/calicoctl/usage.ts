@@ -18,8 +18,14 @@ export type CommandName =
   | 'ipam release'
   | 'ipam check'
   | 'ipam split'
+  | 'node run'
   | 'node status'
+  | 'node diags'
+  | 'node checksystem'
+  | 'cluster diags'
   | 'completion'
+  | 'datastore migrate export'
+  | 'datastore migrate import'
   | 'datastore migrate lock'
   | 'datastore migrate unlock';
 
@@ -80,11 +86,41 @@ export const USAGE: Readonly<Record<CommandName, string>> = {
   'ipam check': `Usage:
   calicoctl ipam check [--config=<CONFIG>] [--show-all-ips] [--show-problem-ips] [-o <FILE>] [--kubeconfig=<KUBECONFIG>] [--allow-version-mismatch]
 `,
+  'node run': `Usage:
+  calicoctl node run [--ip=<IP>] [--ip6=<IP6>] [--as=<AS_NUM>]
+                     [--name=<NAME>]
+                     [--ip-autodetection-method=<IP_AUTODETECTION_METHOD>]
+                     [--ip6-autodetection-method=<IP6_AUTODETECTION_METHOD>]
+                     [--log-dir=<LOG_DIR>]
+                     [--node-image=<DOCKER_IMAGE_NAME>]
+                     [--backend=(bird|none)]
+                     [--config=<CONFIG>]
+                     [--no-default-ippools]
+                     [--dryrun]
+                     [--init-system]
+                     [--felix-config=<CONFIG>]
+                     [--allow-version-mismatch]
+`,
+  'node diags': `Usage:
+  calicoctl node diags [--log-dir=<LOG_DIR>] [--allow-version-mismatch]
+`,
+  'node checksystem': `Usage:
+  calicoctl node checksystem [--kernel-config=<kernel-config>] [--allow-version-mismatch]
+`,
+  'cluster diags': `Usage:
+  calicoctl cluster diags [--since=<SINCE>] [--max-logs=<MAXLOGS>] [--max-parallelism=<MAXPARALLELISM>] [--focus-nodes=<NODES>] [--skip-temp-dir-cleanup] [--config=<CONFIG>] [--allow-version-mismatch]
+`,
   'node status': `Usage:
   calicoctl node status [--allow-version-mismatch]
 `,
   completion: `Usage:
   calicoctl completion (bash | zsh)
+`,
+  'datastore migrate export': `Usage:
+  calicoctl datastore migrate export [--config=<CONFIG>] [--allow-version-mismatch]
+`,
+  'datastore migrate import': `Usage:
+  calicoctl datastore migrate import --filename=<FILENAME> [--config=<CONFIG>]
 `,
   'datastore migrate lock': `Usage:
   calicoctl datastore migrate lock [--config=<CONFIG>] [--allow-version-mismatch]

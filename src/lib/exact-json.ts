@@ -228,11 +228,16 @@ export function printJson(value: JsonValue): string {
   return isJsonObject(value) ? printObject(value) : `[${value.map(printJson).join(',')}]`;
 }
 
-function printObject(object: JsonObject): string {
+/** The keys in the order in which they are printed. */
+export function keysInOrder(object: JsonObject): readonly string[] {
   const keys = Object.keys(object);
   if (keys[0] !== undefined && isIndex(keys[0])) keys.sort(compareBytes);
+  return keys;
+}
+
+function printObject(object: JsonObject): string {
   let text = '';
-  for (const key of keys) {
+  for (const key of keysInOrder(object)) {
     const value = object[key];
     if (value !== undefined) text += `${text === '' ? '' : ','}${printString(key)}:${printJson(value)}`;
   }

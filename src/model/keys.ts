@@ -15,8 +15,10 @@ export const HOST_AFFINITIES_PREFIX = '/calico/ipam/v2/host/';
 export const VIRTUAL_AFFINITIES_PREFIX = '/calico/ipam/v2/virtual/';
 export const HANDLES_PREFIX = '/calico/ipam/v2/handle/';
 export const IPAM_CONFIG_KEY = '/calico/ipam/v2/config';
-const FELIX_V1_PREFIX = '/calico/felix/v1/host/';
-const FELIX_V2_PREFIX = '/calico/felix/v2/';
+/** Reports of the agents on themselves and on what they do. */
+export const FELIX_PREFIX = '/calico/felix/';
+const FELIX_V1_PREFIX = `${FELIX_PREFIX}v1/host/`;
+const FELIX_V2_PREFIX = `${FELIX_PREFIX}v2/`;
 
 /** Who holds a block: a node, or a service of the cluster as a whole (only `load-balancer` exists). */
 export type AffinityType = 'host' | 'virtual';

@@ -12,6 +12,10 @@ import {silentLogger} from '../../src/lib/log.ts';
 export interface RunOptions {
   readonly environment?: Io['environment'];
   readonly stdin?: Uint8Array;
+  /** What the command gets in place of the store. */
+  readonly through?: (store: Store) => Store;
+  /** Default: it is not. */
+  readonly isErrorTerminal?: boolean;
   /** Arguments of the processes that run; by default Calico's agent. */
   readonly processes?: readonly (readonly string[])[];
 }
@@ -75,13 +79,14 @@ export class CalicoctlRig {
       signal: new AbortController().signal,
       readStdin: async () => options.stdin ?? new Uint8Array(),
       readProcesses: async () => options.processes ?? [['calico-node', '-felix']],
+      isErrorTerminal: options.isErrorTerminal ?? false,
       out: (text) => {
         stdout += text;
       },
       err: (text) => {
         stderr += text;
       },
-      openStore: async (config) => this.#open(config),
+      openStore: async (config) => (options.through ?? ((store) => store))(await this.#open(config)),
     };
     const exit = await runCalicoctl(args, io);
     if (this.#openStores !== 0) throw new Error(`${args.join(' ')} did not close its datastore`);

@@ -37,17 +37,22 @@ export function namedTargets(kindText: string, names: readonly string[]): readon
 }
 
 /** Those of documents. Throws a Failure that names the document. */
-export function documentTargets(documents: readonly TextDocument[]): readonly Target[] {
-  const reader = new TargetReader();
+export function documentTargets(documents: readonly TextDocument[], most = MOST_RESOURCES): readonly Target[] {
+  const reader = new TargetReader(most);
   return documents.flatMap((document) => reader.read(document));
 }
 
 /** The one that an object is; what is wrong with it is said as of a document. */
-export const objectTarget = (object: JsonObject): Target => new TargetReader().target(object, '');
+export const objectTarget = (object: JsonObject): Target => new TargetReader(1).target(object, '');
 
 class TargetReader {
   readonly #decoder = new GoDecoder();
+  readonly #most: number;
   #count = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
 
   read({text, origin}: TextDocument): readonly Target[] {
     return this.#resources(this.#parse(text, origin), origin).map((resource) => this.target(resource, origin));
@@ -76,7 +81,7 @@ class TargetReader {
   }
 
   target(document: JsonObject, origin: string): Target {
-    if (++this.#count > MOST_RESOURCES) throw unreadable(`there are more than ${MOST_RESOURCES} resources`, origin);
+    if (++this.#count > this.#most) throw unreadable(`there are more than ${this.#most} resources`, origin);
     const kindText = scalarText(document.kind);
     const version = scalarText(document.apiVersion);
     const kind = version === API_VERSION ? kindNamed(kindText) : undefined;

@@ -25,20 +25,29 @@ export async function readTextDocuments(
   name: string,
   recursive: boolean,
 ): Promise<readonly TextDocument[]> {
-  if (name === '-') return documentsOf(await readLimited(name, () => io.readStdin(LARGEST_FILE)), undefined);
+  if (name === '-') return documentsOf(await readText(io, name), undefined);
   const path = resolve(io.folder, name);
   const isFolder = await explained(name, async () => (await stat(path)).isDirectory());
-  if (!isFolder) return documentsOf(await readLimited(name, () => readFileLimited(path)), name, false);
+  if (!isFolder) return documentsOf(await readText(io, name), name, false);
   const files: string[] = [];
   await collectFiles(path, name, recursive, files);
   const documents: TextDocument[] = [];
   for (const file of files) {
-    const bytes = await readLimited(file, () => readFileLimited(resolve(io.folder, file)));
-    documents.push(...documentsOf(bytes, file, true));
+    documents.push(...documentsOf(await readText(io, file), file, true));
     if (documents.length > MOST_DOCUMENTS) throw tooMany(MOST_DOCUMENTS, 'documents', name);
   }
   return documents;
 }
+
+/** The text of one file, or of standard input; `limit` is in bytes. */
+export function readText(io: Pick<Io, 'folder' | 'readStdin'>, name: string, limit = LARGEST_FILE): Promise<string> {
+  return readLimited(name, () =>
+    name === '-' ? io.readStdin(limit) : readFileLimited(resolve(io.folder, name), limit),
+  );
+}
+
+/** The documents of a text that was read. */
+export const splitDocuments = (text: string, name: string): readonly TextDocument[] => documentsOf(text, name, false);
 
 /** What to say when there was nothing. */
 export async function nothingIn(io: Pick<Io, 'folder'>, name: string): Promise<string> {
@@ -61,23 +70,23 @@ async function collectFiles(path: string, name: string, recursive: boolean, file
 const tooMany = (limit: number, what: string, name: string): Failure =>
   new Failure(`failed to execute command: there are more than ${limit} ${what} in ${name}`);
 
-async function readFileLimited(path: string): Promise<Uint8Array> {
+async function readFileLimited(path: string, limit: number): Promise<Uint8Array> {
   await using file = await open(path);
   const {size} = await file.stat();
   // A device or pipe has no size: read up to the limit and one byte, which tells.
-  if (size > LARGEST_FILE) throw tooLarge();
+  if (size > limit) throw tooLarge(limit);
   const chunks: Uint8Array[] = [];
   let total = 0;
-  for await (const chunk of file.createReadStream({end: LARGEST_FILE, autoClose: false})) {
+  for await (const chunk of file.createReadStream({end: limit, autoClose: false})) {
     if (!(chunk instanceof Uint8Array)) throw new Error('a stream without an encoding gives bytes');
     total += chunk.length;
-    if (total > LARGEST_FILE) throw tooLarge();
+    if (total > limit) throw tooLarge(limit);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
 }
 
-const tooLarge = (): Error => new Error(`is larger than ${LARGEST_FILE} bytes`);
+const tooLarge = (limit: number): Error => new Error(`is larger than ${limit} bytes`);
 
 async function readLimited(name: string, read: () => Promise<Uint8Array>): Promise<string> {
   const bytes = await explained(name, read);

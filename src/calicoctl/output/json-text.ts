@@ -1,5 +1,5 @@
 /** JSON for people: as Go's MarshalIndent with two spaces, strings and numbers as everywhere else. */
-import {isJsonObject, type JsonValue, printJson} from '../../lib/exact-json.ts';
+import {isJsonObject, type JsonValue, keysInOrder, printJson} from '../../lib/exact-json.ts';
 
 export function printIndentedJson(value: JsonValue, indent = ''): string {
   const inner = `${indent}  `;
@@ -9,8 +9,9 @@ export function printIndentedJson(value: JsonValue, indent = ''): string {
     return `[\n${items.join(',\n')}\n${indent}]`;
   }
   if (!isJsonObject(value)) return printJson(value);
-  const lines = Object.entries(value).flatMap(([key, item]) =>
-    item === undefined ? [] : [`${inner}${printJson(key)}: ${printIndentedJson(item, inner)}`],
-  );
+  const lines = keysInOrder(value).flatMap((key) => {
+    const item = value[key];
+    return item === undefined ? [] : [`${inner}${printJson(key)}: ${printIndentedJson(item, inner)}`];
+  });
   return lines.length === 0 ? '{}' : `{\n${lines.join(',\n')}\n${indent}}`;
 }

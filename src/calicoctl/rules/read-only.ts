@@ -11,6 +11,7 @@ export type WriteVerb = 'create' | 'update' | 'delete';
 
 /** Policies of Kubernetes, as they are shown among those of Calico. */
 const KUBERNETES_POLICY = 'knp.default.';
+export const isOfKubernetes = (policyName: string): boolean => policyName.startsWith(KUBERNETES_POLICY);
 
 /** Why the write is refused; undefined when it is not. */
 export function refusalOf(kind: ResourceKind, id: ResourceId, verb: WriteVerb): string | undefined {
@@ -25,7 +26,7 @@ export function refusalOf(kind: ResourceKind, id: ResourceId, verb: WriteVerb): 
         ? `operation Delete is not supported on ${name}: Cannot delete ${name} tier`
         : undefined;
     case NetworkPolicy.kind:
-      return name.startsWith(KUBERNETES_POLICY) && verb === 'create'
+      return isOfKubernetes(name) && verb === 'create'
         ? `operation create or apply is not supported on ${nameOf(kind, id)}: kubernetes network policies must be managed through the kubernetes API`
         : undefined;
     case KubeControllersConfiguration.kind:
