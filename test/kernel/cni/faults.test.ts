@@ -10,7 +10,8 @@ import type {Readiness} from '../../../src/cni/services.ts';
 import type {Store} from '../../../src/datastore/store.ts';
 import {AgentError} from '../../../src/lib/errors.ts';
 import {createNamespace} from '../netlink/support/test-namespace.ts';
-import {hostLinks, networkConfig, Pod, runPlugin, TestAgent} from './support/test-agent.ts';
+import {runPlugin} from './support/run-plugin.ts';
+import {hostLinks, networkConfig, Pod, TestAgent} from './support/test-agent.ts';
 
 const MAIN = fileURLToPath(new URL('support/mortal-agent-main.ts', import.meta.url));
 /** Every point at which an ADD does something that lasts. */

@@ -15,7 +15,8 @@ import {IPPool} from '../../../src/model/kinds/ip-pool.ts';
 import {Node} from '../../../src/model/kinds/node.ts';
 import {DIFFERENCES, type Difference} from './support/differences.ts';
 import {NodeHolder} from './support/node-holder.ts';
-import {type CniAnswer, hostLinks, TestAgent} from './support/test-agent.ts';
+import type {CniAnswer} from './support/run-plugin.ts';
+import {hostLinks, TestAgent} from './support/test-agent.ts';
 
 interface Case {
   readonly name: string;

@@ -10,7 +10,8 @@ import t from 'tap';
 import {hasCode} from '../../../src/lib/errors.ts';
 import {LIMITS} from '../../../src/native/shim-protocol.ts';
 import {createRandom} from '../../helpers/random.ts';
-import {Pod, runPlugin, TestAgent} from './support/test-agent.ts';
+import {runPlugin} from './support/run-plugin.ts';
+import {Pod, TestAgent} from './support/test-agent.ts';
 
 t.setTimeout(120_000);
 

@@ -5,11 +5,8 @@
 import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {closeSync, openSync} from 'node:fs';
-import {fileURLToPath} from 'node:url';
 import type {Json, TestNamespace} from '../../netlink/support/test-namespace.ts';
-import type {CniAnswer, CniCallOptions} from './test-agent.ts';
-
-const build = fileURLToPath(new URL('../../../../native/build/', import.meta.url));
+import {type CniAnswer, type CniCallOptions, runPlugin} from './run-plugin.ts';
 
 const SETUP = `set -e
 for each in /run /opt /var/lib /mnt; do mount -t tmpfs none $each; done
@@ -75,25 +72,8 @@ export class NodeHolder {
   }
 
   /** Runs the CNI plugin inside. */
-  call({program = 'calico', argv = [], env = {}, stdin = ''}: CniCallOptions): Promise<CniAnswer> {
-    const [enter = '', ...rest] = this.#enter;
-    return new Promise((resolve, reject) => {
-      const child = spawn(enter, [...rest, build + program, ...argv], {stdio: ['pipe', 'pipe', 'pipe'], env: {...env}});
-      const output: Buffer[] = [];
-      const errors: Buffer[] = [];
-      child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-      child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
-      child.stdin.on('error', () => undefined);
-      child.stdin.end(stdin);
-      child.on('error', reject);
-      child.on('close', (code) =>
-        resolve({
-          code: code ?? 128,
-          stdout: Buffer.concat(output).toString(),
-          stderr: Buffer.concat(errors).toString(),
-        }),
-      );
-    });
+  call(options: CniCallOptions): Promise<CniAnswer> {
+    return runPlugin(options, this.#enter);
   }
 
   async stop(): Promise<void> {

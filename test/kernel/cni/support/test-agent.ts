@@ -2,12 +2,10 @@
  * An agent of one node for tests: embedded store, IPAM, Felix and CNI server, all real, in one process, with the node in
  * a network namespace of its own. Calls come from the real CNI plugin.
  */
-import {spawn} from 'node:child_process';
 import {closeSync, mkdtempSync, openSync, readdirSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {setImmediate as nextTurn} from 'node:timers/promises';
-import {fileURLToPath} from 'node:url';
 import {CniServer} from '../../../../src/cni/cni-server.ts';
 import type {Readiness} from '../../../../src/cni/services.ts';
 import {EmbeddedStore} from '../../../../src/datastore/embedded/embedded-store.ts';
@@ -29,6 +27,7 @@ import {IPPool} from '../../../../src/model/kinds/ip-pool.ts';
 import {Node} from '../../../../src/model/kinds/node.ts';
 import {type Addon, addon} from '../../../../src/native/addon.ts';
 import {createNamespace, type TestNamespace} from '../../netlink/support/test-namespace.ts';
+import {type CniAnswer, type CniCallOptions, runPlugin} from './run-plugin.ts';
 
 export interface TestAgentOptions {
   readonly nodeName?: string;
@@ -46,46 +45,8 @@ export interface TestAgentOptions {
   readonly socketFolder?: string;
 }
 
-export interface CniAnswer {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-export interface CniCallOptions {
-  readonly program?: 'calico' | 'calico-ipam';
-  readonly argv?: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-  readonly stdin?: string | Uint8Array;
-}
-
 export const IPV4_POOL = '10.244.0.0/16';
 export const IPV6_POOL = 'fd00:10:244::/48';
-
-const build = fileURLToPath(new URL('../../../../native/build/', import.meta.url));
-
-/** Runs the CNI plugin as a runtime does. */
-export function runPlugin(options: CniCallOptions): Promise<CniAnswer> {
-  const {program = 'calico', argv = [], env = {}, stdin = ''} = options;
-  return new Promise((resolve, reject) => {
-    const child = spawn(join(build, program), [...argv], {stdio: ['pipe', 'pipe', 'pipe'], env: {...env}});
-    const output: Buffer[] = [];
-    const errors: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
-    // A plugin that refuses its input closes the pipe.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(stdin);
-    child.on('error', reject);
-    child.on('close', (code) =>
-      resolve({
-        code: code ?? 128,
-        stdout: Buffer.concat(output).toString(),
-        stderr: Buffer.concat(errors).toString(),
-      }),
-    );
-  });
-}
 
 /** As it would stand in the runtime's folder. */
 export const networkConfig = (socketPath: string, changes: Readonly<Record<string, unknown>> = {}): string =>
