@@ -113,7 +113,8 @@ export class Resources {
 
   /**
    * Read, change, write, again while others interfere: `change` is called with the newest state each time, undefined
-   * when there is none, and must not wait. What it returns is written; when it returns what it was given, nothing is.
+   * when there is none, and must not wait. What it returns is written, and keeps what this release does not know of what
+   * is stored; when it returns what it was given, nothing is.
    */
   async modify<R extends Resource>(
     kind: ResourceKind<R>,
@@ -177,7 +178,8 @@ export class Resources {
       const current = entry === undefined ? undefined : decodeEntry(kind, entry);
       const changed = change(current);
       if (changed === undefined || changed === current) return current;
-      const resource = current === undefined ? this.#newborn(changed) : sameBirth(changed, current);
+      const resource =
+        current === undefined ? this.#newborn(changed) : kind.carryOver(current, sameBirth(changed, current));
       try {
         return await this.#write(kind, resource, entry ?? {}, options);
       } catch (error) {

@@ -9,6 +9,7 @@
 import {z} from 'zod';
 import {AgentError, messageOf} from '../lib/errors.ts';
 import {emptyObject, type JsonObject, type JsonValue, parseJson, printJson} from '../lib/exact-json.ts';
+import {carryOver} from './carry-over.ts';
 import {parseKey, resourceKey, resourcePrefix} from './keys.ts';
 import {labelViolations} from './label-checks.ts';
 import {annotationsTooLarge, namespaceName, qualifiedName, subdomainName, type TextRule} from './name-rules.ts';
@@ -53,6 +54,8 @@ export interface ResourceKind<R extends Resource = Resource> {
   create(input: unknown): R;
   /** As `create`, for a resource that was read or made by code: fields unknown to us are kept. */
   complete(resource: R): R;
+  /** `changed`, which takes the place of `stored`, with what `stored` has and this release does not know. */
+  carryOver(stored: R, changed: R): R;
   /** What is wrong with a resource that was read; empty when nothing is. */
   check(resource: R): readonly Violation[];
 }
@@ -171,6 +174,10 @@ class DeclaredKind<Spec extends SchemaOf, Status extends SchemaOf | undefined>
 
   complete(resource: ResourceOf<Spec, Status>): ResourceOf<Spec, Status> {
     return this.#write(resource, WRITTEN);
+  }
+
+  carryOver(stored: ResourceOf<Spec, Status>, changed: ResourceOf<Spec, Status>): ResourceOf<Spec, Status> {
+    return carryOver(this.#objectShape(), stored, changed) as ResourceOf<Spec, Status>;
   }
 
   check(resource: ResourceOf<Spec, Status>): readonly Violation[] {
