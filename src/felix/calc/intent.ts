@@ -30,8 +30,8 @@ export interface RouteIntent {
   readonly family: Family;
   /**
    * remote-workload: a block, or an address borrowed from one, of another node.
-   * remote-tunnel: the tunnel address of another node, where that node's own blocks do not cover it; with `vxlan` it is
-   *   the address of its tunnel device, reached directly through ours and not through itself.
+   * remote-tunnel: the tunnel address of another node, borrowed from a block or with a block of its own; with `vxlan` it
+   *   is the address of its tunnel device, reached directly through ours and not through itself.
    * local-block: a block of this node (a blackhole beneath its workload routes). Never a /32 or /128: with the lower
    *   metric it would win over the route of the workload.
    */

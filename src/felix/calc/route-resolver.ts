@@ -5,8 +5,9 @@
  * A route depends on whoever claims its CIDR, on the most specific pool around it, and on the addresses of its node and
  * of ours. Whatever changes, only the CIDRs that it can touch are marked; `resolve` works the marks off, and a CIDR
  * marked many times is worked out once. Three cases must not become routes, or traffic would be sent in circles: a
- * node's own address (the tunnel runs over it), a tunnel address inside a block of the same node (the block's route goes
- * there), and a local block of one address (its blackhole would win over the workload's route).
+ * node's own address (the tunnel runs over it), a tunnel address that is not borrowed (the route of its node's block goes
+ * there; without a block nothing is known to lie behind it), and a local block of one address (its blackhole would win
+ * over the workload's route).
  */
 import {
   bitsOf,
@@ -230,7 +231,7 @@ export class RouteResolver {
       return isLocalBlock ? {...common, type: 'local-block', sameSubnet: false} : undefined;
     }
     const isWorkload = claim.kind === 'block' || claim.kind === 'borrowed';
-    if (!isWorkload && this.#blockOwnerAround(cidr) === node) return undefined;
+    if (!isWorkload && !this.#isBorrowedFromBlock(cidr, node)) return undefined;
     return {
       ...common,
       type: isTunnelDevice(destination, node, pool) ? 'remote-tunnel' : 'remote-workload',
@@ -238,11 +239,12 @@ export class RouteResolver {
     };
   }
 
-  #blockOwnerAround(cidr: Cidr): string | undefined {
+  /** Whether the smallest block around `cidr` is another node's: then that block's route leads astray. */
+  #isBorrowedFromBlock(cidr: Cidr, node: string): boolean {
     for (const {value} of this.#destinations.covering(cidr).reverse()) {
-      for (const {kind, node} of value.claims.values()) if (kind === 'block') return node;
+      for (const claim of value.claims.values()) if (claim.kind === 'block') return claim.node !== node;
     }
-    return undefined;
+    return false;
   }
 
   #isInOwnSubnet(family: Family, address: NodeAddress | undefined): boolean {
