@@ -6,9 +6,13 @@ import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {closeSync, openSync} from 'node:fs';
 import type {Json, TestNamespace} from '../../netlink/support/test-namespace.ts';
-import {type CniAnswer, type CniCallOptions, runPlugin} from './run-plugin.ts';
+import {type CniAnswer, type CniCallOptions, PLUGIN_FOLDER, runPlugin} from './run-plugin.ts';
+
+/** Where the plugin is seen inside: the checkout may lie in a folder that is hidden there. */
+const PLUGIN_FOLDER_INSIDE = '/media';
 
 const SETUP = `set -e
+mount --bind "$2" "$3"
 for each in /run /opt /var/lib /mnt; do mount -t tmpfs none $each; done
 mkdir -p /run/netns /opt/cni/bin /var/lib/calico /run/calico/cni
 mount --bind /usr/lib/cni /opt/cni/bin
@@ -45,8 +49,9 @@ export class NodeHolder {
 
   /** `socketFolder` appears inside as the folder of the agent's default socket. */
   static async start(socketFolder: string): Promise<NodeHolder> {
-    const args = ['--mount', '--net', '--propagation', 'private', 'sh', '-c', SETUP, 'sh', socketFolder];
-    const child = spawn('unshare', args, {stdio: ['pipe', 'pipe', 'inherit']});
+    const namespaces = ['--mount', '--net', '--propagation', 'private'];
+    const setup = ['sh', '-c', SETUP, 'sh', socketFolder, PLUGIN_FOLDER, PLUGIN_FOLDER_INSIDE];
+    const child = spawn('unshare', [...namespaces, ...setup], {stdio: ['pipe', 'pipe', 'inherit']});
     await once(child.stdout, 'data');
     return new NodeHolder(child);
   }
@@ -73,7 +78,7 @@ export class NodeHolder {
 
   /** Runs the CNI plugin inside. */
   call(options: CniCallOptions): Promise<CniAnswer> {
-    return runPlugin(options, this.#enter);
+    return runPlugin(options, {enter: this.#enter, folder: PLUGIN_FOLDER_INSIDE});
   }
 
   async stop(): Promise<void> {

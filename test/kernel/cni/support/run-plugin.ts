@@ -1,5 +1,6 @@
 /** One call of the real CNI plugin, as a runtime makes it. */
 import {spawn} from 'node:child_process';
+import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
 export interface CniAnswer {
@@ -15,12 +16,21 @@ export interface CniCallOptions {
   readonly stdin?: string | Uint8Array;
 }
 
-const build = fileURLToPath(new URL('../../../../native/build/', import.meta.url));
+/** Where the plugin is built. */
+export const PLUGIN_FOLDER = fileURLToPath(new URL('../../../../native/build', import.meta.url));
 
-/** `enter` is the command line that the plugin is started by: one that enters the namespaces of a node, or none. */
-export function runPlugin(options: CniCallOptions, enter: readonly string[] = []): Promise<CniAnswer> {
+/** Inside the namespaces of a node: `enter` is the command line that enters them, `folder` where the plugin is seen there. */
+export interface CniCallPlace {
+  readonly enter: readonly string[];
+  readonly folder: string;
+}
+
+export function runPlugin(
+  options: CniCallOptions,
+  {enter, folder}: CniCallPlace = {enter: [], folder: PLUGIN_FOLDER},
+): Promise<CniAnswer> {
   const {program = 'calico', argv = [], env = {}, stdin = ''} = options;
-  const [command = '', ...args] = [...enter, build + program, ...argv];
+  const [command = '', ...args] = [...enter, join(folder, program), ...argv];
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {stdio: ['pipe', 'pipe', 'pipe'], env: {...env}});
     const output: Buffer[] = [];
