@@ -14,6 +14,7 @@ import {
   type AssignRequest,
   type AssignResult,
   ask,
+  askToRelease,
   type ExactAssignRequest,
   planAssign,
   planExact,
@@ -60,7 +61,7 @@ export class Allocator {
     const plans: ReleasePlan[] = [];
     for (let start = 0; start < requests.length; start += RELEASES_PER_COMMIT) {
       const part = requests.slice(start, start + RELEASES_PER_COMMIT);
-      plans.push(await this.#sessions.run(ask(planReleases(part)), undefined, call));
+      plans.push(await this.#sessions.run(askToRelease(planReleases(part)), undefined, call));
     }
     const released = plans.flatMap((plan) => plan.released);
     await this.#giveUpStrays(released, call);
@@ -73,7 +74,7 @@ export class Allocator {
 
   /** Releases all addresses of a handle; undefined when there is no such handle. */
   async releaseByHandle(handleId: string, call: CallOptions = {}): Promise<readonly Allocation[] | undefined> {
-    const asked = ask(planHandleRelease(handleId, {whole: false}));
+    const asked = askToRelease(planHandleRelease(handleId, {whole: false}));
     const released = await this.#sessions.run(asked, undefined, call);
     await this.#giveUpStrays(released ?? [], call);
     return released;
@@ -106,7 +107,7 @@ export class Allocator {
     const {draft} = await this.#sessions.read(call);
     for (const cidr of new Set(released.map(({block}) => block))) {
       const holder = holderOf((await draft.readableBlock(cidr))?.affinity);
-      if (holder?.type === 'host') await this.#sessions.run(ask(planStrayNote(cidr)), holder.host, call);
+      if (holder?.type === 'host') await this.#sessions.run(askToRelease(planStrayNote(cidr)), holder.host, call);
     }
   }
 }

@@ -7,7 +7,7 @@ import {cidrContains, type Family, requireCidr} from '../lib/cidr.ts';
 import {AgentError, hasCode} from '../lib/errors.ts';
 import {HOST_AFFINITIES_PREFIX, hostMarkerKey, parseKey} from '../model/keys.ts';
 import {type BlockHolder, holderOf, nodeHolder, requireHost} from './holder.ts';
-import {ask} from './jobs.ts';
+import {ask, askToRelease} from './jobs.ts';
 import {blocksOf, type ClaimRelease, type ClaimReleaseOptions, planClaim, planClaimRelease} from './plan-affinity.ts';
 import {planBlock} from './plan-assign.ts';
 import {type SessionDependencies, Sessions} from './sessions.ts';
@@ -94,7 +94,7 @@ export class BlockClaims {
     options: ClaimReleaseOptions,
     call: CallOptions = {},
   ): Promise<ClaimRelease> {
-    const asked = ask(async (draft) => {
+    const asked = askToRelease(async (draft) => {
       return {value: await planClaimRelease(draft, {type, host}, cidr, options), taken: [], freed: []};
     });
     return this.#sessions.run(asked, undefined, call);

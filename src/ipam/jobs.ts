@@ -74,12 +74,25 @@ type Planner<T> = (draft: Draft, rules: AllocationRules, services: PlanningServi
 /** Called for addresses that a failed job may have all the same. */
 export type OnUnsettled = (allocations: readonly Allocation[]) => void;
 
-/** A job whose result is a promise. */
+/** A job that takes blocks or addresses, and whose result is a promise. */
 export function ask<T>(planner: Planner<T>, onUnsettled?: OnUnsettled): Asked<T> {
+  return asked(planner, {isAllocating: true, onUnsettled});
+}
+
+/** The same for one that takes nothing. */
+export function askToRelease<T>(planner: Planner<T>): Asked<T> {
+  return asked(planner, {isAllocating: false});
+}
+
+function asked<T>(
+  planner: Planner<T>,
+  {isAllocating, onUnsettled}: {readonly isAllocating: boolean; readonly onUnsettled?: OnUnsettled | undefined},
+): Asked<T> {
   const {promise, resolve, reject} = Promise.withResolvers<T>();
   return {
     result: promise,
     job: {
+      isAllocating,
       async plan(draft, rules, services) {
         const {value, taken, freed} = await planner(draft, rules, services);
         return {taken, freed, succeed: () => resolve(value)};

@@ -24,6 +24,7 @@ import {
   type Asked,
   type AssignRequest,
   ask,
+  askToRelease,
   type ExactAssignRequest,
   planAssign,
   planExact,
@@ -110,13 +111,13 @@ export class NodeAllocator implements SyncSink, StageQueue {
   /** Releases all addresses of a handle; resolves to them, and to none when there is no such handle. */
   async releaseByHandle(handleId: string, options: CallOptions = {}): Promise<readonly Allocation[]> {
     // Only this queue assigns to the handles of this node's pods, so what a handle counts too much can go as well.
-    const asked = ask(planHandleRelease(handleId, {whole: true}));
+    const asked = askToRelease(planHandleRelease(handleId, {whole: true}));
     return (await this.#submit(asked, options, () => [])) ?? [];
   }
 
   /** Releases addresses; those of somebody else are reported as conflicts and stay. */
   releaseIps(requests: readonly ReleaseRequest[], options: CallOptions = {}): Promise<ReleasePlan> {
-    return this.#submit(ask(planReleases(requests)), options, () => []);
+    return this.#submit(askToRelease(planReleases(requests)), options, () => []);
   }
 
   /** Ends waiting requests with E_ABORTED; resolves when the commit under way is done. */
@@ -225,11 +226,12 @@ export class NodeAllocator implements SyncSink, StageQueue {
 
   #undoJob(owed: readonly Allocation[], onFailure: () => void): Job {
     return {
+      isAllocating: false,
       plan: async (draft, rules) => {
         await planUndo(draft, rules, owed);
         const succeed = () =>
           this.#log.info({addresses: owed.length}, 'addresses that nobody waited for are free again');
-        return {taken: [], freed: [], succeed};
+        return {taken: [], freed: [], undone: owed, succeed};
       },
       fail: () => {
         this.#owed.push(...owed);

@@ -31,9 +31,14 @@ export interface AllocationRules {
   readonly nodeLabels: Labels | undefined;
 }
 
+export interface RulesCall extends CallOptions {
+  /** Blocks or addresses are going to be taken: then the configuration is stored, should there be none yet. */
+  readonly isAllocating?: boolean | undefined;
+}
+
 export interface RulesSource {
   /** The rules as they are now, for one node. */
-  load(node: string | undefined, options: CallOptions): Promise<AllocationRules>;
+  load(node: string | undefined, options: RulesCall): Promise<AllocationRules>;
 }
 
 export interface RulesDependencies {
@@ -56,11 +61,11 @@ export class StoreRules implements RulesSource {
     this.#log = dependencies.log;
   }
 
-  async load(node: string | undefined, options: CallOptions): Promise<AllocationRules> {
+  async load(node: string | undefined, options: RulesCall): Promise<AllocationRules> {
     const [pools, reservations, config, nodeEntry] = await Promise.all([
       readPools(this.#store, this.#log, options),
       readReservations(this.#store, this.#log, options),
-      ensureConfig(this.#store, options),
+      (options.isAllocating === true ? ensureConfig : readIpamConfig)(this.#store, options),
       node === undefined ? undefined : this.#store.get(Node.key({name: node}), options),
     ]);
     return {
@@ -112,7 +117,7 @@ export class WatchedRules implements RulesSource, SyncSink {
     }
   }
 
-  async load(node: string | undefined, options: CallOptions): Promise<AllocationRules> {
+  async load(node: string | undefined, options: RulesCall): Promise<AllocationRules> {
     const nodeKey = node === undefined ? undefined : Node.key({name: node});
     const isComplete = this.#values.has(IPAM_CONFIG_KEY) && (nodeKey === undefined || this.#values.has(nodeKey));
     if (this.#status !== 'in-sync' || !isComplete) return this.#fallback.load(node, options);

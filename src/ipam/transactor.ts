@@ -27,6 +27,8 @@ import {commitStepwise} from './stepwise-commit.ts';
 
 /** What one request wants done. */
 export interface Job {
+  /** It takes blocks or addresses. */
+  readonly isAllocating: boolean;
   /** Plans the request on the draft. An AgentError means: this request cannot be served. */
   plan(draft: Draft, rules: AllocationRules, services: PlanningServices): Promise<Plan>;
   /**
@@ -40,6 +42,8 @@ export interface Job {
 export interface Plan {
   readonly taken: readonly Allocation[];
   readonly freed: readonly Allocation[];
+  /** What is undone or fenced: planned again when a block of it was not written. */
+  readonly undone?: readonly Allocation[] | undefined;
   succeed(): void;
 }
 
@@ -96,7 +100,8 @@ export class Transactor {
     const states = jobs.map((job): JobState => ({job, unknown: undefined, suspects: [], isOpen: true}));
     const strays = new Set<string>();
     try {
-      const rules = await this.#rules.load(node, call);
+      const isAllocating = jobs.some((job) => job.isAllocating);
+      const rules = await this.#rules.load(node, {...call, isAllocating});
       const services: PlanningServices = {
         breather: createBreather({}, {clock: this.#clock}),
         takeAway: (block) => this.#takeAway(block, rules, call),
@@ -145,7 +150,7 @@ export class Transactor {
     });
     if (outcome === undefined || outcome.kind === 'replan') return;
     for (const {state, plan} of planned) {
-      if (outcome.kind === 'partial' && touches(plan, outcome.failed)) state.unknown = plan;
+      if (outcome.kind === 'partial' && touches(state, plan, outcome.failed)) state.unknown = plan;
       else succeed(state, plan);
     }
   }
@@ -257,8 +262,9 @@ async function isCommitted(draft: Draft, plan: Plan): Promise<boolean> {
   return plan.taken.length + plan.freed.length > 0;
 }
 
-const touches = ({taken, freed}: Plan, blocks: ReadonlySet<string>): boolean =>
-  [...taken, ...freed].some(({block}) => blocks.has(block));
+/** What earlier plans may have taken is undone in the same commit: a block of those counts as well. */
+const touches = ({suspects}: JobState, {taken, freed, undone = []}: Plan, blocks: ReadonlySet<string>): boolean =>
+  [...taken, ...freed, ...undone, ...suspects].some(({block}) => blocks.has(block));
 
 /** True when the error speaks of the request, not of the store or of us. */
 function isOwnFault(error: unknown): boolean {

@@ -1,8 +1,10 @@
 import t from 'tap';
+import {Allocator} from '../../../src/ipam/allocator.ts';
 import {NodeAllocator} from '../../../src/ipam/node-allocator.ts';
 import {StoreRules} from '../../../src/ipam/rules.ts';
 import {AgentError} from '../../../src/lib/errors.ts';
 import {silentLogger} from '../../../src/lib/log.ts';
+import {decodeBlock} from '../../../src/model/ipam-records.ts';
 import {FakeClock, settle} from '../../helpers/fake-clock.ts';
 import {podOwner, putConfig, putNode, putPool, readIpamState} from './support/cluster.ts';
 import {MemoryStore, type MemoryStoreOptions, type StoreCall} from './support/memory-store.ts';
@@ -241,6 +243,37 @@ void t.test('a lost commit that arrives late meets another revision', async (t) 
   await t.rejects(late?.() ?? Promise.resolve(), {code: /E_CONFLICT|E_EXISTS/});
   const [next] = await agent.assign(pod('b'));
   t.not(got?.ip, next?.ip);
+});
+
+void t.test('key by key: what is undone is undone although its block changes in that moment', async (t) => {
+  const {store, agent} = await rig({atomicAcrossKeys: false, maxOps: 1});
+  await putPool(store, 'p4', {cidr: '10.0.0.0/30', blockSize: 31});
+  const other = store.another();
+  const neighbour = new Allocator({store: other, clock: new FakeClock(), log: silentLogger});
+  await putNode(other, 'n2');
+  await agent.assign(pod('a'));
+  // Of three addresses two are in the second block; a neighbour takes both, so the request fails and gives back the first.
+  let isTaken = false;
+  let isTouched = false;
+  store.before = async (call) => {
+    if (call.kind !== 'commit' || call.operations[0]?.kind !== 'update') return;
+    const {key} = call.operations[0];
+    const entry = await other.get(key);
+    if (entry === undefined || !key.includes('/block/') || key.includes('/host/')) return;
+    const {allocations} = decodeBlock(entry.value);
+    if (!isTaken && allocations.every((index) => index === null)) {
+      isTaken = true;
+      await neighbour.autoAssign('n2', {...pod('b'), owner: podOwner('n2', 'b'), ipv4: {count: 2}});
+    } else if (isTaken && !isTouched && entry.value.includes('"net.c"')) {
+      isTouched = true;
+      await other.commit([{kind: 'put', key, value: entry.value}]);
+    }
+  };
+  await t.rejects(agent.assign({...pod('c'), ipv4: {count: 3}}), {code: 'E_IPAM_NO_ADDRESS'});
+  await agent.close();
+  t.ok(isTaken && isTouched, 'both happened');
+  const {handles} = await readIpamState(store);
+  t.same([...handles.keys()].sort(), ['net.a', 'net.b'], 'the request that failed has nothing');
 });
 
 void t.test('somebody else took over what memory says is ours', async (t) => {

@@ -9,7 +9,7 @@ import {putConfig, putNode, putPool, putReservation} from './support/cluster.ts'
 import {MemoryStore} from './support/memory-store.ts';
 
 const summary = async (rules: StoreRules | WatchedRules) => {
-  const {config, pools, reservations, nodeLabels} = await rules.load('n1', {});
+  const {config, pools, reservations, nodeLabels} = await rules.load('n1', {isAllocating: true});
   return {
     strict: config.strictAffinity,
     pools: pools.map(({name, enabled}) => `${name} ${enabled}`),
@@ -18,17 +18,22 @@ const summary = async (rules: StoreRules | WatchedRules) => {
   };
 };
 
-void t.test('the first load stores the default configuration, as v3.32 does', async (t) => {
-  const store = new MemoryStore();
-  const rules = new StoreRules({store, log: silentLogger});
-  t.same(await summary(rules), {strict: false, pools: [], reserved: false, labels: undefined});
-  t.equal(
-    store.entries.get(IPAM_CONFIG_KEY)?.value,
-    '{"auto_allocate_blocks":true,"kubeVirtVMAddressPersistence":"Enabled"}',
-  );
-  await rules.load(undefined, {});
-  t.equal(store.commits.length, 1);
-});
+void t.test(
+  'the first allocation stores the default configuration, as v3.32 does, and nothing else does',
+  async (t) => {
+    const store = new MemoryStore();
+    const rules = new StoreRules({store, log: silentLogger});
+    t.match(await rules.load('n1', {}), {config: {autoAllocateBlocks: true}});
+    t.equal(store.commits.length, 0);
+    t.same(await summary(rules), {strict: false, pools: [], reserved: false, labels: undefined});
+    t.equal(
+      store.entries.get(IPAM_CONFIG_KEY)?.value,
+      '{"auto_allocate_blocks":true,"kubeVirtVMAddressPersistence":"Enabled"}',
+    );
+    await rules.load(undefined, {isAllocating: true});
+    t.equal(store.commits.length, 1);
+  },
+);
 
 void t.test('somebody else stores a configuration in the same moment', async (t) => {
   const store = new MemoryStore();
