@@ -33,8 +33,11 @@ export async function fileTargets(io: Io, args: Arguments, filename: string): Pr
   const targets = documentTargets(await readTextDocuments(io, filename, args.has('recursive')));
   if (targets.length > 0) return targets;
   if (args.has('skip-empty')) return undefined;
-  throw new Failure(await nothingIn(io, filename));
+  throw new NothingSpecified(await nothingIn(io, filename));
 }
+
+/** A file without resources. */
+export class NothingSpecified extends Failure {}
 
 /** Does it to all, one after the other. A datastore that fails ends it: the rest is reported as not done. */
 export async function runAll(

@@ -3,8 +3,9 @@
  * asked for. Starting quickly matters: scripts call this in loops.
  */
 import {AgentError, messageChain} from '../lib/errors.ts';
-import {Failure} from './failure.ts';
+import {Failure, type FailureOptions} from './failure.ts';
 import type {Io} from './io.ts';
+import {type OptionName, type ScannedLine, scanOptions, WrongOption} from './option-scanner.ts';
 import {GLOBAL_USAGE, GROUPS, HELP} from './usage.ts';
 
 type Run = (io: Io, args: readonly string[]) => Promise<number>;
@@ -33,7 +34,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Run>> = new Map([
 /** Commands of Calico's tool that this one does not have yet. */
 const MISSING = new Set(['node run', 'node diags', 'node checksystem', 'cluster diags']);
 
-const LOG_LEVELS = ['panic', 'fatal', 'error', 'warn', 'info', 'debug'];
+const LOG_LEVELS = ['panic', 'fatal', 'error', 'warn', 'warning', 'info', 'debug', 'trace'];
 
 /** Runs one command line, without the name of the program. Resolves to the exit code; everything to say has been said. */
 export async function runCalicoctl(args: readonly string[], io: Io): Promise<number> {
@@ -53,8 +54,8 @@ export async function runCalicoctl(args: readonly string[], io: Io): Promise<num
 
 async function dispatch(args: readonly string[], io: Io): Promise<number> {
   const {rest, forwarded, environment} = takeGlobalOptions(args, io.environment);
-  const [name, ...commandArgs] = rest;
-  if (name === undefined) throw invalidOption('');
+  const [name, ...commandArgs] = [...rest, ...forwarded];
+  if (name === undefined) throw invalidOption(args);
   const group = Object.hasOwn(GROUPS, name) ? GROUPS[name] : undefined;
   if (group === undefined) return run(name, commandArgs);
   const [subcommand, ...subArgs] = commandArgs;
@@ -66,8 +67,7 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
 
   async function run(path: string, pathArgs: readonly string[]): Promise<number> {
     const load = COMMANDS.get(path);
-    const inherited = forwarded.filter((option) => !pathArgs.includes(option));
-    if (load !== undefined) return (await load())({...io, environment}, [...pathArgs, ...inherited]);
+    if (load !== undefined) return (await load())({...io, environment}, pathArgs);
     if (MISSING.has(path)) throw new Failure(`"calicoctl ${path}" is not part of this release`);
     throw new Failure(`unknown command: ${JSON.stringify(path)}\n${HELP}`);
   }
@@ -81,30 +81,50 @@ interface GlobalOptions {
   readonly environment: Io['environment'];
 }
 
+const GLOBAL_OPTIONS: readonly OptionName[] = [
+  {short: 'h', long: 'help', takesValue: false},
+  {short: 'l', long: 'log-level', takesValue: true},
+  {long: 'context', takesValue: true},
+  {long: 'allow-version-mismatch', takesValue: false},
+];
+
 /** Options in front of the command. */
 function takeGlobalOptions(args: readonly string[], environment: Io['environment']): GlobalOptions {
-  const forwarded: string[] = [];
-  let settings = environment;
-  let at = 0;
-  for (let arg = args[at]; arg?.startsWith('-'); arg = args[++at]) {
-    const equals = arg.startsWith('--') ? arg.indexOf('=') : -1;
-    const option = equals < 0 ? arg : arg.slice(0, equals);
-    const value = (): string => (equals < 0 ? (args[++at] ?? '') : arg.slice(equals + 1));
-    if (arg === '-h' || arg === '--help') throw new Failure(HELP.trimEnd(), {stream: 'out', exitCode: 0});
-    if (option === '-l' || option === '--log-level') checkLogLevel(value());
-    else if (option === '--context') settings = {...settings, K8S_CURRENT_CONTEXT: value()};
-    else if (arg === '--allow-version-mismatch') forwarded.push(arg);
-    else throw invalidOption(args.join(' '));
-  }
-  return {rest: args.slice(at), forwarded, environment: settings};
+  // Not an option, but understood.
+  if (args[0] === '--version') throw new Failure("Run 'calicoctl version' to see version information.", SHOWN);
+  const {options, operands} = scanGlobal(args);
+  const names = options.map(({long}) => long);
+  if (names.includes('help')) throw new Failure(HELP.trimEnd(), SHOWN);
+  if (names.includes(undefined) || new Set(names).size < names.length) throw invalidOption(args);
+  const givenValue = (name: string): string | undefined => options.find(({long}) => long === name)?.value;
+  checkLogLevel(givenValue('log-level'));
+  const context = givenValue('context');
+  return {
+    rest: operands,
+    forwarded: names.includes('allow-version-mismatch') && operands.length > 0 ? ['--allow-version-mismatch'] : [],
+    environment: context === undefined ? environment : {...environment, K8S_CURRENT_CONTEXT: context},
+  };
 }
 
-const invalidOption = (given: string): Failure =>
-  new Failure(GLOBAL_USAGE.trimEnd(), {
-    hint: `Invalid option: '${given}'. Use flag '--help' to read about a specific subcommand.`,
+const SHOWN: FailureOptions = {stream: 'out', exitCode: 0};
+
+function scanGlobal(args: readonly string[]): ScannedLine {
+  try {
+    return scanOptions(args, GLOBAL_OPTIONS, {optionsFirst: true});
+  } catch (error) {
+    if (!(error instanceof WrongOption)) throw error;
+    throw invalidOption(args, `${error.message}\n`);
+  }
+}
+
+const invalidOption = (args: readonly string[], problem = ''): Failure =>
+  new Failure(`${problem}${GLOBAL_USAGE.trimEnd()}`, {
+    hint: `Invalid option: '${args.join(' ')}'. Use flag '--help' to read about a specific subcommand.`,
   });
 
-function checkLogLevel(level: string): void {
-  if (LOG_LEVELS.includes(level)) return;
-  throw new Failure(`Unknown log level: ${level}, expected one of: \n${LOG_LEVELS.join(', ')}.`, {stream: 'out'});
+function checkLogLevel(level = 'panic'): void {
+  if (LOG_LEVELS.includes(level.toLowerCase())) return;
+  throw new Failure(`Unknown log level: ${level}, expected one of: \npanic, fatal, error, warn, info, debug.`, {
+    stream: 'out',
+  });
 }

@@ -1,15 +1,13 @@
 /**
- * Arguments of one command. Commander does the splitting; what it prints when something is wrong is replaced by Calico's
- * usage text, and what it would let pass (an option given twice) is refused.
+ * Arguments of one command: what it declares is what it takes, each option once unless it says otherwise. Anything else is
+ * answered with Calico's usage text.
  */
-import {Command, CommanderError, Option} from 'commander';
 import {Failure} from './failure.ts';
+import {type OptionName, type ScannedLine, scanOptions, WrongOption} from './option-scanner.ts';
 import {type CommandName, USAGE} from './usage.ts';
 
 export interface Flag {
   readonly short?: string;
-  /** An old spelling of `short`, not in the help. */
-  readonly oldShort?: string;
   /** Without the dashes. */
   readonly long: string;
   /** Name of its value; a flag without one is on or off. */
@@ -57,57 +55,49 @@ const HELP_FLAG: Flag = {short: 'h', long: 'help', help: 'show this text'};
 
 /** Throws a Failure with the usage text for what cannot be; `help` ends the command with its help instead. */
 export function parseArguments(declaration: CommandDeclaration, args: readonly string[]): Arguments {
-  const flags = [...declaration.flags, HELP_FLAG];
-  const given: Given = new Map();
-  const command = new Command(declaration.name)
-    .helpOption(false)
-    .exitOverride()
-    .configureOutput({writeErr() {}});
-  for (const flag of flags) {
-    command.addOption(optionOf(flag, namesOf(flag), given));
-    if (flag.oldShort !== undefined) command.addOption(optionOf(flag, `-${flag.oldShort}`, given));
+  const {name, takesOperands} = declaration;
+  const flags = [HELP_FLAG, ...declaration.flags];
+  const {options, operands} = scan(name, args, flags);
+  if (options.some(({long}) => long === HELP_FLAG.long))
+    throw new Failure(helpText(declaration, flags), {stream: 'out', exitCode: 0});
+  const given = new Map<string, readonly string[]>();
+  for (const {long, value} of options) {
+    const flag = flags.find((each) => each.long === long);
+    if (flag === undefined || (given.has(flag.long) && flag.repeats !== true)) throw usageFailure(name);
+    given.set(flag.long, [...(given.get(flag.long) ?? []), ...(value === undefined ? [] : [value])]);
   }
-  if (declaration.takesOperands) command.argument('[operands...]');
-  try {
-    command.parse(args, {from: 'user'});
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    throw usageFailure(declaration.name, problemOf(error));
-  }
-  if (given.has('help')) throw new Failure(helpText(declaration, flags), {stream: 'out', exitCode: 0});
+  if (operands.length > 0 && !takesOperands) throw usageFailure(name);
   return {
-    operands: command.args,
+    operands,
     value: (long) => given.get(long)?.[0],
     values: (long) => given.get(long) ?? [],
     has: (long) => given.has(long),
   };
 }
 
+function scan(name: CommandName, args: readonly string[], flags: readonly Flag[]): ScannedLine {
+  try {
+    return scanOptions(args, flags.map(optionName));
+  } catch (error) {
+    if (!(error instanceof WrongOption)) throw error;
+    throw usageFailure(name, error.message);
+  }
+}
+
+const optionName = ({value, ...names}: Flag): OptionName => ({...names, takesValue: value !== undefined});
+
+/** The namespace that was asked for; an empty one is none. */
+export const namespaceOf = (args: Arguments): string | undefined => args.value('namespace') || undefined;
+
+/** Whether the arguments name resources, or a file; options about files go with a file only. */
+export function namesEitherKindOrFile(args: Arguments): boolean {
+  if (args.value('filename') !== undefined) return args.operands.length === 0;
+  return args.operands.length > 0 && !args.has('recursive') && !args.has('skip-empty');
+}
+
 /** The usage text of a command, with what was wrong above it when that is not plain to see. */
 export function usageFailure(name: CommandName, problem?: string): Failure {
   return new Failure(`${problem === undefined ? '' : `${problem}\n`}${USAGE[name].trimEnd()}`);
-}
-
-const namesOf = ({short, long}: Flag): string => `${short === undefined ? '' : `-${short}, `}--${long}`;
-
-/** Values of the flags that were given; none for one that is on or off. */
-type Given = Map<string, readonly string[]>;
-
-function optionOf({long, value, repeats = false}: Flag, names: string, given: Given): Option {
-  const option = new Option(value === undefined ? names : `${names} <${value.replaceAll(' ', '-')}>`);
-  if (value === undefined) option.preset(true);
-  return option.argParser((text: string) => {
-    const before = given.get(long);
-    if (before !== undefined && !repeats) throw new CommanderError(1, 'commander.repeated', `--${long} is given twice`);
-    given.set(long, value === undefined ? [] : [...(before ?? []), text]);
-    return text;
-  });
-}
-
-function problemOf(error: CommanderError): string | undefined {
-  if (error.code !== 'commander.optionMissingArgument') return undefined;
-  const name = /'(?:(-\w), )?(--[\w-]+)/.exec(error.message)?.[2];
-  return name === undefined ? undefined : `${name} requires argument`;
 }
 
 function helpText({name, help}: CommandDeclaration, flags: readonly Flag[]): string {

@@ -21,9 +21,9 @@ export function documentOf(kind: ResourceKind, resource: Resource): JsonObject {
   throw new Failure(`${what} cannot be edited, what is stored is wrong: ${mismatches.map(formatViolation).join('; ')}`);
 }
 
-/** What the edited document is. Throws a Failure when it is no document of the kind. */
-export function editedTarget(kind: ResourceKind, document: JsonValue): Target {
-  const target = isJsonObject(document) ? objectTarget(document) : undefined;
+/** What the edited document is. Throws a Failure when it is no document of the kind; `failing` begins its message. */
+export function editedTarget(kind: ResourceKind, document: JsonValue, failing: string): Target {
+  const target = isJsonObject(document) ? objectTarget(document, failing) : undefined;
   if (target === undefined || target.kind.kind !== kind.kind)
     throw new Failure(`what is left is not a ${kind.kind}: apiVersion and kind must stay`);
   return target;

@@ -52,6 +52,8 @@ export async function fetchAll(
 async function fetch(session: Session, target: Target, scope: Scope, errors: string[]): Promise<Result> {
   const {kind} = target;
   if (scope.allNamespaces && !kind.namespaced) throw new Failure(`${kind.kind} is not namespaced`);
+  if (scope.allNamespaces && scope.namespace !== undefined)
+    throw new Failure('cannot use both --namespace and --all-namespaces flags at the same time');
   if (scope.allNamespaces && target.name !== '')
     throw new Failure('cannot use --all-namespace flag for getting a single resource');
   const id = idOf(target, scope.namespace);

@@ -4,7 +4,7 @@
  *
  * Throws what is wrong with this one resource; the caller goes on with the next.
  */
-import {hasCode} from '../lib/errors.ts';
+import {AgentError, hasCode} from '../lib/errors.ts';
 import {emptyObject, isJsonObject, type JsonObject} from '../lib/exact-json.ts';
 import type {ResourceId, ResourceKind} from '../model/kind.ts';
 import {IPPool} from '../model/kinds/ip-pool.ts';
@@ -81,7 +81,8 @@ export class ResourceWriter {
   async delete(target: Target, id: ResourceId): Promise<void> {
     const {kind} = target;
     refuse(kind, id, 'delete');
-    if (id.name === '' || id.name.includes('/')) throw new Failure(notThere(kind, id));
+    // Such a name has no key; nothing can be stored under it.
+    if (id.name === '' || id.name.includes('/')) throw new AgentError('E_NOT_FOUND', notThere(kind, id));
     switch (kind.kind) {
       case 'IPPool': {
         const {deletePool} = await import('./rules/pool-rules.ts');

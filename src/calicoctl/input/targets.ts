@@ -42,16 +42,20 @@ export function documentTargets(documents: readonly TextDocument[], most = MOST_
   return documents.flatMap((document) => reader.read(document));
 }
 
-/** The one that an object is; what is wrong with it is said as of a document. */
-export const objectTarget = (object: JsonObject): Target => new TargetReader(1).target(object, '');
+/** The one that an object is; what is wrong with it is said as of a document, after `failing`. */
+export const objectTarget = (object: JsonObject, failing: string): Target =>
+  new TargetReader(1, failing).target(object, '');
 
 class TargetReader {
   readonly #decoder = new GoDecoder();
   readonly #most: number;
+  /** Begins the message about what cannot be read. */
+  readonly #failing: string;
   #count = 0;
 
-  constructor(most: number) {
+  constructor(most: number, failing = 'failed to execute command: ') {
     this.#most = most;
+    this.#failing = failing;
   }
 
   read({text, origin}: TextDocument): readonly Target[] {
@@ -63,56 +67,62 @@ class TargetReader {
       return readYaml(text) ?? emptyObject();
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;
-      throw unreadable(`error converting YAML to JSON: yaml: ${messageOf(error)}`, origin, error);
+      throw this.#unreadable(`error converting YAML to JSON: yaml: ${messageOf(error)}`, origin, error);
     }
   }
 
   /** A document is a resource, a list of them, or a `...List` resource. */
   #resources(value: JsonValue, origin: string): readonly JsonObject[] {
-    if (Array.isArray(value)) return value.map((element: JsonValue) => objectOf(element, origin));
-    if (!isJsonObject(value)) throw notAResource(typeof value, origin);
+    if (Array.isArray(value)) return value.map((element: JsonValue) => this.#objectOf(element, origin));
+    if (!isJsonObject(value)) throw this.#notAResource(typeof value, origin);
     const {kind, apiVersion, items} = value;
-    if (kind === undefined && apiVersion !== undefined) throw notAResource('object', origin);
+    if (kind === undefined && apiVersion !== undefined) throw this.#notAResource('object', origin);
     if (typeof kind !== 'string' || !kind.endsWith('List') || !Array.isArray(items)) return [value];
     return items.map((item: JsonValue) => {
-      const object = objectOf(item, origin);
+      const object = this.#objectOf(item, origin);
       return object.kind === undefined ? {...object, kind: kind.slice(0, -'List'.length), apiVersion} : object;
     });
   }
 
   target(document: JsonObject, origin: string): Target {
-    if (++this.#count > this.#most) throw unreadable(`there are more than ${this.#most} resources`, origin);
+    if (++this.#count > this.#most) throw this.#unreadable(`there are more than ${this.#most} resources`, origin);
     const kindText = scalarText(document.kind);
     const version = scalarText(document.apiVersion);
     const kind = version === API_VERSION ? kindNamed(kindText) : undefined;
     if (kind === undefined || !isManagedKind(kind))
-      throw unreadable(`unknown resource type (${kindText}) and/or version (${version})`, origin);
+      throw this.#unreadable(`unknown resource type (${kindText}) and/or version (${version})`, origin);
     const {value, unknownFields, mismatches} = this.#decoder.decode(kind, document);
     const metadata = isJsonObject(value.metadata) ? value.metadata : emptyObject();
     const name = scalarText(metadata.name);
     if (mismatches.length > 0)
-      throw unreadable(`${kind.kind} ${JSON.stringify(name)}: ${mismatches.map(formatViolation).join('; ')}`, origin);
+      throw this.#unreadable(
+        `${kind.kind} ${JSON.stringify(name)}: ${mismatches.map(formatViolation).join('; ')}`,
+        origin,
+      );
     if (unknownFields.length > 0)
       throw new Failure(
         `field in document is not recognized or is in the wrong location: ${unknownFields.join(', ')}${placed(origin)}`,
       );
     return {kind, name, namespace: scalarText(metadata.namespace) || undefined, document: value};
   }
+
+  #objectOf(value: JsonValue, origin: string): JsonObject {
+    if (isJsonObject(value)) return value;
+    throw this.#notAResource(typeof value, origin);
+  }
+
+  #notAResource(type: string, origin: string): Failure {
+    const target = 'Go value of type []unstructured.Unstructured';
+    return this.#unreadable(
+      `error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${type} into ${target}`,
+      origin,
+    );
+  }
+
+  #unreadable(problem: string, origin: string, cause?: unknown): Failure {
+    return new Failure(`${this.#failing}${problem}${placed(origin)}`, {cause});
+  }
 }
-
-function objectOf(value: JsonValue, origin: string): JsonObject {
-  if (isJsonObject(value)) return value;
-  throw notAResource(typeof value, origin);
-}
-
-const notAResource = (type: string, origin: string): Failure =>
-  unreadable(
-    `error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${type} into Go value of type []unstructured.Unstructured`,
-    origin,
-  );
-
-const unreadable = (problem: string, origin: string, cause?: unknown): Failure =>
-  new Failure(`failed to execute command: ${problem}${placed(origin)}`, {cause});
 
 /** Where a document is, when that is not obvious. */
 const placed = (origin: string): string => (origin === '' ? '' : ` (${origin})`);

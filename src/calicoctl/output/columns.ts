@@ -271,6 +271,7 @@ const COLUMNS: ReadonlyMap<ResourceKind, KindColumns> = new Map<ResourceKind, Ki
         NAME: name,
         WORKLOAD: workload,
         NODE: text('spec.node'),
+        ORCHESTRATOR: text('spec.orchestrator'),
         NETWORKS: list('spec.ipNetworks'),
         INTERFACE: text('spec.interfaceName'),
         PROFILES: list('spec.profiles'),

@@ -34,11 +34,13 @@ export async function parseOutputForm(io: Pick<Io, 'folder'>, text: string): Pro
   switch (name) {
     case 'custom-columns':
       if (argument === '') throw new Failure('need to specify at least one column');
-      return tableForm(() => argument.split(','));
+      return tableForm(() => argument.split(','), false);
     case 'go-template':
+      if (argument === '') throw new Failure('need to specify a template');
       return templateForm(argument);
     case 'go-template-file':
-      return templateForm(argument === '' ? '' : await readTemplate(io, argument));
+      if (argument === '') throw new Failure('need to specify a template file');
+      return templateForm(await readTemplate(io, argument));
     default:
       return simpleForm(text);
   }
@@ -48,7 +50,7 @@ function simpleForm(text: string): OutputForm {
   switch (text) {
     case 'ps':
     case 'wide':
-      return tableForm((columns) => columns[text]);
+      return tableForm((columns) => columns[text], true);
     case 'yaml':
     case 'yml':
       return {print: async (results) => printYaml(wholeOf(results))};
@@ -59,17 +61,23 @@ function simpleForm(text: string): OutputForm {
   }
 }
 
-/** One result is shown as it is; several are a list. */
-const wholeOf = (results: readonly Result[]): Result['whole'] | readonly Result['whole'][] => {
-  const [first] = results;
-  return first !== undefined && results.length === 1 ? first.whole : results.map(({whole}) => whole);
-};
+/** One result is shown as it is, several are a list, none is Go's nil. */
+function wholeOf(results: readonly Result[]): Result['whole'] | readonly Result['whole'][] | null {
+  const [first, ...others] = results;
+  if (first === undefined) return null;
+  return others.length === 0 ? first.whole : results.map(({whole}) => whole);
+}
 
-function tableForm(headingsOf: (columns: KindColumns) => readonly string[]): OutputForm {
+/** Columns that a person chose are shown as they are; others get one for the namespace where that was asked for. */
+function tableForm(headingsOf: (columns: KindColumns) => readonly string[], mayAddNamespace: boolean): OutputForm {
   return {
     async print(results, context) {
       let text = '';
-      for (const result of results) text += await printTable(result, headingsOf(columnsOf(result.kind)), context);
+      for (const result of results) {
+        const isAdded = mayAddNamespace && context.withNamespace && result.kind.namespaced;
+        const headings = headingsOf(columnsOf(result.kind));
+        text += await printTable(result, isAdded ? ['NAMESPACE', ...headings] : headings, context);
+      }
       return text;
     },
   };
@@ -77,12 +85,10 @@ function tableForm(headingsOf: (columns: KindColumns) => readonly string[]): Out
 
 async function printTable(
   {kind, resources}: Result,
-  wanted: readonly string[],
-  {session, withNamespace}: PrintContext,
+  headings: readonly string[],
+  {session}: PrintContext,
 ): Promise<string> {
   const {cells} = columnsOf(kind);
-  const isListed = wanted.includes('NAMESPACE');
-  const headings = withNamespace && kind.namespaced && !isListed ? ['NAMESPACE', ...wanted] : wanted;
   const columns = headings.map((heading) => {
     const cell = Object.hasOwn(cells, heading) ? cells[heading] : undefined;
     if (cell === undefined)
@@ -108,7 +114,6 @@ async function readGlobalAsNumber({store, call}: Session): Promise<string | unde
 }
 
 async function templateForm(template: string): Promise<OutputForm> {
-  if (template === '') throw new Failure('need to specify a template');
   const {parseTemplate} = await import('./go-template.ts');
   const execute = parseTemplate(template);
   return {print: async (results) => execute(results)};

@@ -2,13 +2,11 @@
  * The lock of the datastore: while `datastoreReady` of ClusterInformation is false, agents wait and the CNI plugin
  * refuses, so that addresses and pools can be moved.
  */
-import {randomBytes} from 'node:crypto';
-import {hasCode} from '../../lib/errors.ts';
 import {ClusterInformation} from '../../model/kinds/cluster-information.ts';
-import {BUILT_IN_TIERS, Tier} from '../../model/kinds/tier.ts';
 import {notThere} from '../error-text.ts';
 import {Failure} from '../failure.ts';
 import type {Session} from '../session.ts';
+import {addInitialContent} from './initial-content.ts';
 
 const CLUSTER = {name: 'default'};
 
@@ -22,23 +20,16 @@ export async function requireLock({resources, call}: Session, purpose: string): 
 }
 
 /** Locks it. An empty datastore gets what every cluster has, so that there is something to lock. */
-export async function lock({resources, call}: Session): Promise<void> {
-  for (const [name, spec] of BUILT_IN_TIERS)
-    try {
-      if ((await resources.get(Tier, {name}, call)) === undefined)
-        await resources.create(Tier, Tier.create({metadata: {name}, spec}), call);
-    } catch (error) {
-      if (!hasCode(error, 'E_EXISTS')) throw error;
-    }
+export async function lock(session: Session): Promise<void> {
+  await addInitialContent(session, false);
+  const {resources, call} = session;
   await resources.modify(
     ClusterInformation,
     CLUSTER,
-    (current) => {
-      if (current?.spec.datastoreReady === false) return current;
-      const base = current ?? ClusterInformation.create({metadata: CLUSTER, spec: {}});
-      const clusterGUID = base.spec.clusterGUID ?? randomBytes(16).toString('hex');
-      return {...base, spec: {...base.spec, clusterGUID, datastoreReady: false}};
-    },
+    (current) =>
+      current === undefined || current.spec.datastoreReady === false
+        ? current
+        : {...current, spec: {...current.spec, datastoreReady: false}},
     call,
   );
 }

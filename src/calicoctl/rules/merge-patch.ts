@@ -1,18 +1,12 @@
 /**
- * Merge patches: RFC 7386, and the strategic form of Kubernetes as far as it differs for Calico's kinds, which have no
- * list with a merge key. What is left of it are directives: `$patch: replace` and `$patch: delete`.
+ * Merge patches in the strategic form of Kubernetes. Calico's kinds have no list with a merge key, so that these are merge
+ * patches of RFC 7386 with directives: `$patch: replace` and `$patch: delete`.
  */
 import {emptyObject, isJsonObject, type JsonObject, type JsonValue} from '../../lib/exact-json.ts';
 import {Failure} from '../failure.ts';
 import {scalarText} from '../scalar-text.ts';
 
-/** RFC 7386: objects are merged, null removes, everything else replaces. */
-export function mergePatch(target: JsonValue | undefined, patch: JsonValue): JsonValue {
-  if (!isJsonObject(patch)) return patch;
-  return mergedFields(isJsonObject(target) ? target : emptyObject(), patch, mergePatch);
-}
-
-/** The same with directives. */
+/** Objects are merged, null removes, everything else replaces. */
 export function strategicMergePatch(target: JsonValue | undefined, patch: JsonValue): JsonValue {
   if (Array.isArray(patch)) return patch.filter((element: JsonValue) => !isReplaceMark(element));
   if (!isJsonObject(patch)) return patch;
@@ -21,9 +15,9 @@ export function strategicMergePatch(target: JsonValue | undefined, patch: JsonVa
   if (unknown !== undefined) throw new Failure(`the directive ${unknown} of strategic patches is not supported`);
   switch (scalarText(directive)) {
     case 'merge':
-      return mergedFields(isJsonObject(target) ? target : emptyObject(), fields, strategicMergePatch);
+      return mergedFields(isJsonObject(target) ? target : emptyObject(), fields);
     case 'replace':
-      return mergedFields(emptyObject(), fields, strategicMergePatch);
+      return mergedFields(emptyObject(), fields);
     case 'delete':
       return emptyObject();
     default:
@@ -31,13 +25,11 @@ export function strategicMergePatch(target: JsonValue | undefined, patch: JsonVa
   }
 }
 
-type Merge = (target: JsonValue | undefined, patch: JsonValue) => JsonValue;
-
-function mergedFields(target: JsonObject, patch: JsonObject, merge: Merge): JsonObject {
+function mergedFields(target: JsonObject, patch: JsonObject): JsonObject {
   const merged = Object.assign(emptyObject(), target);
   for (const [name, value] of Object.entries(patch)) {
     if (value === null || value === undefined) delete merged[name];
-    else merged[name] = merge(target[name], value);
+    else merged[name] = strategicMergePatch(target[name], value);
   }
   return merged;
 }

@@ -5,14 +5,14 @@
  */
 import {Allocator} from '../../ipam/allocator.ts';
 import {BlockClaims} from '../../ipam/block-claims.ts';
-import {cidrContainsIp, formatIp, parseIpWithPrefix, requireCidr} from '../../lib/cidr.ts';
 import {hasCode} from '../../lib/errors.ts';
 import {isJsonObject, type JsonValue, parseJson} from '../../lib/exact-json.ts';
-import {BLOCKS_PREFIX, hostMarkerKey, parseKey, resourceKey, resourcePrefix} from '../../model/keys.ts';
+import {hostMarkerKey, resourceKey, resourcePrefix} from '../../model/keys.ts';
 import type {ResourceId} from '../../model/kind.ts';
 import {Node} from '../../model/kinds/node.ts';
 import {WorkloadEndpoint} from '../../model/kinds/workload-endpoint.ts';
 import type {Session} from '../session.ts';
+import {heldAddresses} from './held-addresses.ts';
 
 export async function deleteNode(session: Session, id: ResourceId): Promise<void> {
   const {resources, store, call, io} = session;
@@ -34,22 +34,6 @@ export async function deleteNode(session: Session, id: ResourceId): Promise<void
     await deleteKey(session, resourceKey(plural, `node.${id.name}`));
   await deleteWhere(session, 'hostendpoints', (spec) => spec.node === id.name);
   await resources.delete(Node, id, {}, call);
-}
-
-/** Those that a block of IPAM could hold. Only these are released: asking for others would write IPAM's configuration. */
-async function heldAddresses(
-  {store, call}: Session,
-  texts: readonly string[],
-): Promise<readonly {readonly ip: string}[]> {
-  const {entries} = await store.list(BLOCKS_PREFIX, call);
-  const blocks = entries.flatMap(({key}) => {
-    const parsed = parseKey(key);
-    return parsed?.kind === 'block' ? [requireCidr(parsed.cidr)] : [];
-  });
-  return texts.flatMap((text) => {
-    const ip = parseIpWithPrefix(text)?.ip;
-    return ip !== undefined && blocks.some((block) => cidrContainsIp(block, ip)) ? [{ip: formatIp(ip)}] : [];
-  });
 }
 
 /** IPv6 and the tunnel of WireGuard for it are left to garbage collection, as in Calico. */

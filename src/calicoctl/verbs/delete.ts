@@ -8,6 +8,8 @@ import {
   type CommandDeclaration,
   FILE_FLAGS,
   NAMESPACE_FLAG,
+  namesEitherKindOrFile,
+  namespaceOf,
   parseArguments,
   usageFailure,
   VERSION_FLAG,
@@ -34,7 +36,7 @@ const DECLARATION: CommandDeclaration = {
 
 export async function runDelete(io: Io, rest: readonly string[]): Promise<number> {
   const args = parseArguments(DECLARATION, rest);
-  if ((args.operands.length === 0) === (args.value('filename') === undefined)) throw usageFailure('delete');
+  if (!namesEitherKindOrFile(args)) throw usageFailure('delete');
   return withSession(io, args.value('config'), async (session) => {
     await checkClusterVersion(session, args.has(VERSION_FLAG.long));
     const targets = await targetsOf(io, args);
@@ -43,7 +45,7 @@ export async function runDelete(io: Io, rest: readonly string[]): Promise<number
       return 0;
     }
     const writer = new ResourceWriter(session);
-    const {done, errors} = await runAll(targets, args.value('namespace'), async (target, id) => {
+    const {done, errors} = await runAll(targets, namespaceOf(args), async (target, id) => {
       try {
         await writer.delete(target, id);
       } catch (error) {

@@ -1,5 +1,5 @@
 /** `calicoctl get`: lists of a kind, or single resources, in the form that was asked for. */
-import {fileTargets} from '../bulk.ts';
+import {fileTargets, NothingSpecified} from '../bulk.ts';
 import {
   type Arguments,
   CONFIG_FLAG,
@@ -7,6 +7,8 @@ import {
   type CommandDeclaration,
   FILE_FLAGS,
   NAMESPACE_FLAG,
+  namesEitherKindOrFile,
+  namespaceOf,
   parseArguments,
   usageFailure,
   VERSION_FLAG,
@@ -31,7 +33,7 @@ const DECLARATION: CommandDeclaration = {
     },
     CONFIG_FLAG,
     NAMESPACE_FLAG,
-    {short: 'A', oldShort: 'a', long: 'all-namespaces', help: 'of all namespaces'},
+    {short: 'A', long: 'all-namespaces', help: 'of all namespaces'},
     {long: 'export', help: 'without what only this cluster knows of the resource; for resources given by name'},
     CONTEXT_FLAG,
     VERSION_FLAG,
@@ -40,33 +42,39 @@ const DECLARATION: CommandDeclaration = {
 };
 
 export async function runGet(io: Io, rest: readonly string[]): Promise<number> {
-  const args = parseArguments(DECLARATION, rest);
-  if ((args.operands.length === 0) === (args.value('filename') === undefined)) throw usageFailure('get');
+  // Releases before 3.0 had `-a` for all namespaces; scripts still do.
+  const args = parseArguments(
+    DECLARATION,
+    rest.map((arg) => (arg === '-a' ? '-A' : arg)),
+  );
+  if (!namesEitherKindOrFile(args)) throw usageFailure('get');
   const scope: Scope = {
-    namespace: args.value('namespace'),
+    namespace: namespaceOf(args),
     allNamespaces: args.has('all-namespaces'),
     forExport: args.has('export'),
   };
-  if (scope.namespace !== undefined && scope.allNamespaces)
-    throw new Failure('cannot use both --namespace and --all-namespaces flags at the same time');
   const form = await parseOutputForm(io, args.value('output') ?? 'ps');
   return withSession(io, args.value('config'), async (session) => {
     await failingToGet(() => checkClusterVersion(session, args.has(VERSION_FLAG.long)));
-    const targets = await targetsOf(io, args);
-    if (targets === undefined) return 0;
-    const {results, errors} = await fetchAll(session, targets, scope);
+    const {results, errors} = await fetchAll(session, await targetsOf(io, args), scope);
     const withNamespace = scope.namespace !== undefined || scope.allNamespaces;
-    if (results.length > 0) io.out(await form.print(results, {session, withNamespace}));
+    io.out(await form.print(results, {session, withNamespace}));
     for (const error of errors) io.err(`${error}\n`);
     return errors.length === 0 ? 0 : 1;
   });
 }
 
-async function targetsOf(io: Io, args: Arguments): Promise<readonly Target[] | undefined> {
+async function targetsOf(io: Io, args: Arguments): Promise<readonly Target[]> {
   const filename = args.value('filename');
   const [kind = '', ...names] = args.operands;
-  if (filename !== undefined) return fileTargets(io, args, filename);
-  return failingToGet(async () => namedTargets(kind, names));
+  if (filename === undefined) return failingToGet(async () => namedTargets(kind, names));
+  try {
+    return (await fileTargets(io, args, filename)) ?? [];
+  } catch (cause) {
+    // What cannot be read says so in words of its own.
+    if (cause instanceof NothingSpecified) return failingToGet(() => Promise.reject(cause));
+    throw cause;
+  }
 }
 
 async function failingToGet<T>(step: () => Promise<T>): Promise<T> {

@@ -47,9 +47,11 @@ export async function runIpamConfigure(io: Io, rest: readonly string[]): Promise
 }
 
 function changesOf(args: Arguments): Changes {
-  const strictAffinity = args.value('strictaffinity');
-  const maxBlocks = args.value('max-blocks-per-host');
-  const persistence = args.value('kubevirt-ip-persistence');
+  // An empty value is none.
+  const givenValue = (name: string): string | undefined => args.value(name) || undefined;
+  const strictAffinity = givenValue('strictaffinity');
+  const maxBlocks = givenValue('max-blocks-per-host');
+  const persistence = givenValue('kubevirt-ip-persistence');
   if (strictAffinity === undefined && maxBlocks === undefined && persistence === undefined)
     throw new Failure('at least one configuration option must be specified');
   return {
@@ -67,7 +69,7 @@ function parseBoolean(text: string): boolean {
 }
 
 function parseNumber(text: string): number {
-  if (/^[+-]?[0-9]{1,9}$/.test(text)) return Number(text);
+  if (/^[+-]?[0-9]+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
   throw new Failure('invalid value for maxblockhost. Use a valid number');
 }
 

@@ -8,6 +8,7 @@ import {CONFIG_FLAG, type CommandDeclaration, parseArguments, VERSION_FLAG} from
 import {Failure} from '../failure.ts';
 import type {Io} from '../io.ts';
 import {escapeForTerminal} from '../output/escape.ts';
+import {heldAddresses} from '../rules/held-addresses.ts';
 import {parseReport, type Report, type ReportedAddress, readCircumstances} from '../rules/ipam-report.ts';
 import {checkClusterVersion, type Session, withSession} from '../session.ts';
 
@@ -48,7 +49,9 @@ async function releaseAddress(session: Session, text: string): Promise<void> {
   if (address === undefined)
     throw new Failure(`Error executing command: invalid IP address specified: ${text}`, {stream: 'out'});
   const ip = formatIp(address);
-  const {released, conflicts} = await allocatorOf(session).releaseIps([{ip}], session.call);
+  const held = await heldAddresses(session, [ip]);
+  if (held.length === 0) throw new Failure(`IP address ${ip} is not assigned`);
+  const {released, conflicts} = await allocatorOf(session).releaseIps(held, session.call);
   const [conflict] = conflicts;
   if (conflict !== undefined) throw conflict.error;
   if (released.length === 0) throw new Failure(`IP address ${ip} is not assigned`);

@@ -1,10 +1,11 @@
 /** `calicoctl ipam show`: how full pools and blocks are, who has an address, what was borrowed, how IPAM is set. */
 
 import {Allocator} from '../../ipam/allocator.ts';
-import {readIpamConfig} from '../../ipam/ipam-config.ts';
+import {readIpamConfig, writeIpamConfig} from '../../ipam/ipam-config.ts';
 import {type BlockUtilization, readUtilization} from '../../ipam/utilization.ts';
 import {formatCidr, formatIp, parseIp} from '../../lib/cidr.ts';
 import type {BlockAttributes} from '../../model/ipam-records.ts';
+import {IPAM_CONFIG_KEY} from '../../model/keys.ts';
 import {
   type Arguments,
   CONFIG_FLAG,
@@ -18,6 +19,7 @@ import type {Io} from '../io.ts';
 import {escapeForTerminal} from '../output/escape.ts';
 import {formatGoGeneral, roundHalfEven} from '../output/go-number.ts';
 import {formatGrid} from '../output/grid.ts';
+import {heldAddresses} from '../rules/held-addresses.ts';
 import {checkClusterVersion, type Session, withSession} from '../session.ts';
 import {borrowedAddresses} from './borrowed-addresses.ts';
 
@@ -72,11 +74,13 @@ function row(grouping: string, cidr: string, capacity: number, inUse: number, fr
   return [grouping, cidr, formatGoGeneral(capacity, 5), share(inUse), share(free)];
 }
 
-async function addressView({store, call, io}: Session, text: string): Promise<string> {
+async function addressView(session: Session, text: string): Promise<string> {
+  const {store, call, io} = session;
   const address = parseIp(text);
   if (address === undefined)
     throw new Failure(`Error executing command: invalid IP address specified: ${text}`, {stream: 'out'});
   const ip = formatIp(address);
+  if ((await heldAddresses(session, [ip])).length === 0) return `${ip} is not assigned\n`;
   const occupancy = await new Allocator({store, clock: io.clock, log: io.log}).assignmentOf(ip, call);
   switch (occupancy.kind) {
     case 'free':
@@ -104,6 +108,8 @@ async function borrowedView(session: Session): Promise<string> {
 
 async function configurationView({store, call}: Session): Promise<string> {
   const config = await readIpamConfig(store, call);
+  // Reading makes it, as in Calico.
+  if ((await store.get(IPAM_CONFIG_KEY, call)) === undefined) await writeIpamConfig(store, config, call);
   return formatGrid(
     ['PROPERTY', 'VALUE'],
     [

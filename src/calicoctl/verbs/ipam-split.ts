@@ -2,7 +2,7 @@
  * `calicoctl ipam split`: replaces a pool by a power of two of smaller ones with the same addresses. Only while the
  * datastore is locked, because for a moment pools overlap. Blocks and addresses stay as they are.
  */
-import {formatCidr, parseCidr, requireCidr} from '../../lib/cidr.ts';
+import {formatCidr, requireCidr} from '../../lib/cidr.ts';
 import {IPPool} from '../../model/kinds/ip-pool.ts';
 import {
   type Arguments,
@@ -37,6 +37,8 @@ export async function runIpamSplit(io: Io, rest: readonly string[]): Promise<num
   if (countText === undefined || more.length > 0) throw usageFailure('ipam split');
   return withSession(io, args.value('config'), async (session) => {
     await checkClusterVersion(session, args.has(VERSION_FLAG.long));
+    if (!args.value('name') && !args.value('cidr'))
+      throw new Failure('no name or CIDR provided. Provide a name or CIDR to denote the IP pool to split');
     await requireLock(session, 'split the IP pools');
     const pool = await findPool(session, args);
     if (/^[+-]?0+$/.test(countText)) throw new Failure('a pool cannot be split into 0: delete it instead');
@@ -45,23 +47,18 @@ export async function runIpamSplit(io: Io, rest: readonly string[]): Promise<num
   });
 }
 
+/** A name goes before a CIDR, which is that of a pool letter by letter. */
 async function findPool({resources, call}: Session, args: Arguments): Promise<IPPool> {
-  const name = args.value('name');
-  const cidrText = args.value('cidr');
-  if (name !== undefined) {
-    const id = {name};
-    const isName = name !== '' && !name.includes('/');
-    const pool = isName ? await resources.get(IPPool, id, call) : undefined;
+  const name = args.value('name') ?? '';
+  if (name !== '') {
+    const pool = name.includes('/') ? undefined : await resources.get(IPPool, {name}, call);
     if (pool !== undefined) return pool;
-    throw new Failure(`unable to find IP pool with name ${name}: ${notThere(IPPool, id)}`);
+    throw new Failure(`unable to find IP pool with name ${name}: ${notThere(IPPool, {name})}`);
   }
-  if (cidrText === undefined)
-    throw new Failure('no name or CIDR provided. Provide a name or CIDR to denote the IP pool to split');
-  const cidr = parseCidr(cidrText);
-  if (cidr === undefined) throw new Failure(`invalid CIDR specified: ${cidrText}`);
+  const cidr = args.value('cidr') ?? '';
   const {resources: pools} = await resources.list(IPPool, {}, call);
-  const pool = pools.find(({spec}) => formatCidr(requireCidr(spec.cidr)) === formatCidr(cidr));
-  if (pool === undefined) throw new Failure(`unable to find IP pool  covering the specified CIDR ${cidrText}`);
+  const pool = pools.find(({spec}) => spec.cidr === cidr);
+  if (pool === undefined) throw new Failure(`unable to find IP pool  covering the specified CIDR ${cidr}`);
   return pool;
 }
 

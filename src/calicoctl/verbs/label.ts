@@ -7,6 +7,7 @@ import {
   CONTEXT_FLAG,
   type CommandDeclaration,
   NAMESPACE_FLAG,
+  namespaceOf,
   parseArguments,
   usageFailure,
   VERSION_FLAG,
@@ -50,9 +51,10 @@ export async function runLabel(io: Io, rest: readonly string[]): Promise<number>
   const [removes, overwrites] = [args.has('remove'), args.has('overwrite')];
   if (kindText === undefined || name === undefined || label === undefined || more.length > 0 || (removes && overwrites))
     throw usageFailure('label');
-  const request = {kindText, name, label, namespace: args.value('namespace'), removes, overwrites};
+  if (!removes && label.split('=').length !== 2) throw new Failure(`invalid label ${label}`);
+  const request = {kindText, name, label, namespace: namespaceOf(args), removes, overwrites};
   return withSession(io, args.value('config'), async (session) => {
-    await checkClusterVersion(session, args.has(VERSION_FLAG.long));
+    await failingToGet(request, () => checkClusterVersion(session, args.has(VERSION_FLAG.long)));
     io.out(await changeLabel(session, request));
     return 0;
   });
@@ -64,7 +66,7 @@ async function changeLabel(session: Session, request: Request): Promise<string> 
   const change = changeOf(request, current.metadata.labels);
   const document = documentOf(kind, current);
   try {
-    await writeEdited(session, editedTarget(kind, withLabel(document, change)), id);
+    await writeEdited(session, editedTarget(kind, withLabel(document, change), ''), id);
   } catch (cause) {
     if (isBug(cause)) throw cause;
     const reason = errorText(cause, kind, id);
@@ -75,21 +77,29 @@ async function changeLabel(session: Session, request: Request): Promise<string> 
 
 async function find(
   session: Session,
-  {kindText, name, namespace}: Request,
+  request: Request,
 ): Promise<{readonly kind: ResourceKind; readonly id: ResourceId; readonly current: Resource}> {
-  const failed = (reason: string, cause?: unknown): Failure =>
-    new Failure(`failed to get ${kindText} ${name}, error ${reason}`, {cause});
+  const {kindText, name, namespace} = request;
+  const [target] = await failingToGet(request, async () => namedTargets(kindText, [name]));
+  if (target === undefined) throw usageFailure('label');
   try {
-    const [target] = namedTargets(kindText, [name]);
-    if (target === undefined) throw usageFailure('label');
     const id = idOf(target, namespace);
     const current = await findResource(session, target.kind, id);
     if (current !== undefined) return {kind: target.kind, id, current};
   } catch (cause) {
-    if (cause instanceof Failure) throw failed(cause.message, cause);
-    throw cause;
+    // Whatever is wrong with the name, nothing is there.
+    if (!(cause instanceof Failure)) throw cause;
   }
   throw new Failure(`${kindText} ${name} not found`);
+}
+
+async function failingToGet<T>({kindText, name}: Request, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (cause) {
+    if (!(cause instanceof Failure)) throw cause;
+    throw new Failure(`failed to get ${kindText} ${name}, error ${cause.message}`, {cause});
+  }
 }
 
 interface Change {
@@ -108,8 +118,7 @@ function changeOf(
     if (Object.hasOwn(labels, label)) return {key: label, value: undefined, past: `removed label ${label} from`};
     throw new Failure(`cannot remove label of ${kindText} ${name}, key ${label} does not exist`);
   }
-  const [key = '', value, ...more] = label.split('=');
-  if (value === undefined || more.length > 0) throw new Failure(`invalid label ${label}`);
+  const [key = '', value = ''] = label.split('=');
   if (!Object.hasOwn(labels, key)) return {key, value, past: `set label ${key} on`};
   if (labels[key] !== value && !overwrites)
     throw new Failure(

@@ -1,12 +1,13 @@
 /** `calicoctl patch`: changes fields of one resource; labels and annotations are merged. */
 import {hasCode} from '../../lib/errors.ts';
-import {type JsonValue, parseJson} from '../../lib/exact-json.ts';
+import {emptyObject, isJsonObject, type JsonValue, parseJson} from '../../lib/exact-json.ts';
 import type {ResourceId, ResourceKind} from '../../model/kind.ts';
 import {
   CONFIG_FLAG,
   CONTEXT_FLAG,
   type CommandDeclaration,
   NAMESPACE_FLAG,
+  namespaceOf,
   parseArguments,
   usageFailure,
   VERSION_FLAG,
@@ -16,9 +17,10 @@ import {errorText, isBug, notThere} from '../error-text.ts';
 import {Failure} from '../failure.ts';
 import {idOf, namedTargets} from '../input/targets.ts';
 import type {Io} from '../io.ts';
+import {valueAt} from '../output/columns.ts';
 import {findResource} from '../resource-reader.ts';
 import {jsonPatch} from '../rules/json-patch.ts';
-import {mergePatch, strategicMergePatch} from '../rules/merge-patch.ts';
+import {strategicMergePatch} from '../rules/merge-patch.ts';
 import {checkClusterVersion, type Session, withSession} from '../session.ts';
 
 const DECLARATION: CommandDeclaration = {
@@ -26,7 +28,12 @@ const DECLARATION: CommandDeclaration = {
   help: 'Changes fields of a resource that is there.',
   flags: [
     {short: 'p', long: 'patch', value: 'PATCH', help: 'the change, as JSON'},
-    {short: 't', long: 'type', value: 'TYPE', help: 'strategic (default), merge (RFC 7386) or json (RFC 6902)'},
+    {
+      short: 't',
+      long: 'type',
+      value: 'TYPE',
+      help: 'strategic (default), merge, or json for a list of operations (RFC 6902)',
+    },
     CONFIG_FLAG,
     NAMESPACE_FLAG,
     CONTEXT_FLAG,
@@ -46,7 +53,7 @@ export async function runPatch(io: Io, rest: readonly string[]): Promise<number>
     await checkClusterVersion(session, args.has(VERSION_FLAG.long));
     const [target] = namedTargets(kindText, [name]);
     if (target === undefined) throw usageFailure('patch');
-    const namespace = args.value('namespace');
+    const namespace = namespaceOf(args);
     await patchResource(session, target.kind, {name, namespace}, patch);
     io.out(`Successfully patched 1 '${target.kind.kind}' resource\n`);
     return 0;
@@ -55,30 +62,29 @@ export async function runPatch(io: Io, rest: readonly string[]): Promise<number>
 
 type Patcher = (document: JsonValue) => JsonValue;
 
-/** Anything that is neither `json` nor `merge` is strategic, as in Calico. */
+/**
+ * As in Calico everything is a strategic patch, whatever type is given: it takes what a merge patch is. Only a list of
+ * operations is none, and taken as such where the type says `json`.
+ */
 function patcherOf(type: string, text: string): Patcher {
-  const [what, apply] =
-    type === 'json'
-      ? (['JSON patch', jsonPatch] as const)
-      : type === 'merge'
-        ? (['JSON merge patch', mergePatch] as const)
-        : (['strategic merge patch', strategicMergePatch] as const);
   return (document) => {
-    try {
-      return apply(document, parsed(text));
-    } catch (cause) {
-      if (!(cause instanceof Failure)) throw cause;
-      throw new Failure(`hit error: performing ${what}: ${cause.message}`, {cause});
-    }
+    const patch = parsed(text);
+    if (type === 'json' && Array.isArray(patch))
+      return saying('performing JSON patch', () => jsonPatch(document, patch));
+    return saying('performing strategic merge patch', () => {
+      if (patch === undefined || !(patch === null || isJsonObject(patch))) throw new Failure('invalid JSON document');
+      return strategicMergePatch(document, patch ?? emptyObject());
+    });
   };
 }
 
-function parsed(text: string): JsonValue {
+/** Undefined when it is no JSON. */
+function parsed(text: string): JsonValue | undefined {
   try {
     return parseJson(text);
   } catch (cause) {
     if (!hasCode(cause, 'E_BAD_JSON')) throw cause;
-    throw new Failure('invalid JSON document', {cause});
+    return undefined;
   }
 }
 
@@ -93,9 +99,23 @@ async function patchResource(
   );
   const current = await hitting('', kind, id, () => findResource(session, kind, id));
   if (current === undefined) throw new Failure(`hit error: ${notThere(kind, id)}`);
-  const target = editedTarget(kind, patch(documentOf(kind, current)));
+  const patched = patch(documentOf(kind, current));
+  const target = editedTarget(kind, patched, 'hit error: creating resource from patched data: ');
   const edited = {name: target.name, namespace: id.namespace};
-  await hitting('updating existing resource: ', kind, edited, () => writeEdited(session, target, id));
+  await hitting('updating existing resource: ', kind, edited, async () => {
+    if (!isJsonObject(patched) || valueAt(patched, 'metadata.resourceVersion') === undefined)
+      throw new Failure("error with field Metadata.ResourceVersion = '' (field must be set for an Update request)");
+    await writeEdited(session, target, id);
+  });
+}
+
+function saying<T>(what: string, step: () => T): T {
+  try {
+    return step();
+  } catch (cause) {
+    if (!(cause instanceof Failure)) throw cause;
+    throw new Failure(`hit error: ${what}: ${cause.message}`, {cause});
+  }
 }
 
 /** What a step meets is said in words of this verb. */

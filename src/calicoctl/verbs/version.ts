@@ -10,7 +10,11 @@ const DECLARATION: CommandDeclaration = {
   help: 'Shows the version of this program and of the cluster.',
   flags: [
     CONFIG_FLAG,
-    {long: 'poll', value: 'POLL', help: 'show the version of the cluster again and again, this often (1s, 5m)'},
+    {
+      long: 'poll',
+      value: 'POLL',
+      help: 'show the version of the cluster again and again, this often (1s, 5m); 0: once',
+    },
     VERSION_FLAG,
     {long: 'client', help: 'of this program only'},
   ],
@@ -19,17 +23,23 @@ const DECLARATION: CommandDeclaration = {
 
 export async function runVersion(io: Io, rest: readonly string[]): Promise<number> {
   const args = parseArguments(DECLARATION, rest);
+  const poll = args.value('poll') ?? '';
+  const intervalMs = poll === '' ? 0 : await parseInterval(poll);
   io.out(`Client Version:    ${CALICO_VERSION}\n`);
   if (args.has('client')) return 0;
-  const poll = args.value('poll');
   const {showClusterVersion} = await import('./cluster-version.ts');
-  if (poll === undefined) return showClusterVersion(io, args.value('config'));
-  const [{parseDuration}, {sleep}] = await Promise.all([import('../../lib/duration.ts'), import('../../lib/clock.ts')]);
-  const intervalMs = parseDuration(poll);
-  if (intervalMs === undefined || intervalMs <= 0)
-    throw new Failure(`Invalid poll interval: ${poll}: write a duration such as 5s or 1m30s`);
+  if (intervalMs === 0) return showClusterVersion(io, args.value('config'));
+  const {sleep} = await import('../../lib/clock.ts');
   for (;;) {
     await showClusterVersion(io, args.value('config'));
     await sleep(io.clock, intervalMs, io.signal);
   }
+}
+
+/** In milliseconds. */
+async function parseInterval(text: string): Promise<number> {
+  const {parseDuration} = await import('../../lib/duration.ts');
+  const intervalMs = parseDuration(text);
+  if (intervalMs !== undefined && intervalMs >= 0) return intervalMs;
+  throw new Failure(`invalid poll duration specified: ${text}: write a duration such as 5s or 1m30s`);
 }

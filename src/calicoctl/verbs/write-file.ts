@@ -10,6 +10,7 @@ import {
   type CommandDeclaration,
   FILE_FLAGS,
   NAMESPACE_FLAG,
+  namespaceOf,
   parseArguments,
   usageFailure,
   VERSION_FLAG,
@@ -17,6 +18,7 @@ import {
 import type {Target} from '../input/targets.ts';
 import type {Io} from '../io.ts';
 import {ResourceWriter} from '../resource-writer.ts';
+import {tryAddInitialContent} from '../rules/initial-content.ts';
 import {checkClusterVersion, withSession} from '../session.ts';
 
 type Action = (writer: ResourceWriter, args: Arguments) => (target: Target, id: ResourceId) => Promise<void>;
@@ -89,8 +91,9 @@ async function runFileVerb({declaration, report, action}: FileVerb, io: Io, rest
       io.out('No resources specified\n');
       return 0;
     }
+    await tryAddInitialContent(session);
     const run = action(new ResourceWriter(session), args);
-    report(io, await runAll(targets, args.value('namespace'), run));
+    report(io, await runAll(targets, namespaceOf(args), run));
     return 0;
   });
 }

@@ -1,7 +1,7 @@
-/** The three kinds of patches, by the examples of their RFCs. */
+/** Patches, by the examples of their RFCs. */
 import t from 'tap';
 import {jsonPatch} from '../../../src/calicoctl/rules/json-patch.ts';
-import {mergePatch, strategicMergePatch} from '../../../src/calicoctl/rules/merge-patch.ts';
+import {strategicMergePatch} from '../../../src/calicoctl/rules/merge-patch.ts';
 import {parseJson, printJson} from '../../../src/lib/exact-json.ts';
 
 void t.test('merge patches, RFC 7386 appendix A', async (t) => {
@@ -21,7 +21,7 @@ void t.test('merge patches, RFC 7386 appendix A', async (t) => {
     ['[1,2]', '{"a":"b","c":null}', '{"a":"b"}'],
     ['{}', '{"a":{"bb":{"ccc":null}}}', '{"a":{"bb":{}}}'],
   ] as const)
-    t.equal(printJson(mergePatch(parseJson(target), parseJson(patch))), result, `${target} + ${patch}`);
+    t.equal(printJson(strategicMergePatch(parseJson(target), parseJson(patch))), result, `${target} + ${patch}`);
 });
 
 void t.test('directives of strategic patches', async (t) => {
