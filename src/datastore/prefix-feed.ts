@@ -123,13 +123,14 @@ export class PrefixFeed {
   #report(error: unknown): void {
     const {log, sink} = this.#dependencies;
     const code = codeOf(error);
+    const reason = messageChain(error);
     if (code === 'E_CURSOR_LOST') {
       this.#cursor = undefined;
       sink.onStatus('resyncing');
     } else {
-      sink.onStatus('waiting');
+      sink.onStatus('waiting', reason);
     }
     if (this.#failures > 1) return;
-    log.warn({prefix: this.#prefix, code, reason: messageChain(error)}, 'datastore out of step');
+    log.warn({prefix: this.#prefix, code, reason}, 'datastore out of step');
   }
 }

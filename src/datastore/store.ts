@@ -125,6 +125,7 @@ export type SyncStatus = 'waiting' | 'resyncing' | 'in-sync';
 
 /** The consumer's side of a Syncer. Calls are synchronous and in order. */
 export interface SyncSink {
-  onStatus(status: SyncStatus): void;
+  /** `reason` says, of `waiting`, why the datastore is away, once that is known; it may come anew with the status unchanged. */
+  onStatus(status: SyncStatus, reason?: string): void;
   onUpdates(updates: readonly Update[]): void;
 }

@@ -25,16 +25,22 @@ export interface SyncerDependencies {
   readonly random?: (() => number) | undefined;
 }
 
+interface FeedState {
+  readonly status: SyncStatus;
+  readonly reason: string | undefined;
+}
+
 /** Furthest behind first. */
 const PROGRESS: readonly SyncStatus[] = ['waiting', 'resyncing', 'in-sync'];
 
 export class Syncer {
   readonly #prefixes: readonly string[];
   readonly #dependencies: SyncerDependencies;
-  readonly #statuses = new Map<string, SyncStatus>();
+  readonly #states = new Map<string, FeedState>();
   readonly #abort = new AbortController();
   #running: Promise<unknown> | undefined;
-  #status: SyncStatus | undefined;
+  /** What the sink was told last. */
+  #told: FeedState | undefined;
 
   constructor(options: SyncerOptions, dependencies: SyncerDependencies) {
     this.#prefixes = options.prefixes;
@@ -44,7 +50,7 @@ export class Syncer {
   /** Begins with the status waiting; whatever goes wrong with the datastore from here on is retried. */
   start(): void {
     if (this.#running !== undefined) throw new Error('the syncer was started before');
-    for (const prefix of this.#prefixes) this.#statuses.set(prefix, 'waiting');
+    for (const prefix of this.#prefixes) this.#states.set(prefix, {status: 'waiting', reason: undefined});
     this.#publish();
     this.#running = Promise.all(this.#prefixes.map((prefix) => this.#feed(prefix).run(this.#abort.signal)));
   }
@@ -66,8 +72,8 @@ export class Syncer {
         log,
         random,
         sink: {
-          onStatus: (status) => {
-            this.#statuses.set(prefix, status);
+          onStatus: (status, reason) => {
+            this.#states.set(prefix, {status, reason});
             if (!signal.aborted) this.#publish();
           },
           onUpdates: (updates) => {
@@ -79,10 +85,11 @@ export class Syncer {
   }
 
   #publish(): void {
-    const statuses = [...this.#statuses.values()];
-    const status = PROGRESS.find((step) => statuses.includes(step)) ?? 'in-sync';
-    if (status === this.#status) return;
-    this.#status = status;
-    this.#dependencies.sink.onStatus(status);
+    const states = [...this.#states.values()];
+    const status = PROGRESS.find((step) => states.some((state) => state.status === step)) ?? 'in-sync';
+    const reason = states.find((state) => state.status === status && state.reason !== undefined)?.reason;
+    if (status === this.#told?.status && reason === this.#told.reason) return;
+    this.#told = {status, reason};
+    this.#dependencies.sink.onStatus(status, reason);
   }
 }

@@ -91,6 +91,10 @@ export class Felix {
   readonly #pacer: Pacer;
   #settings: DataPlaneSettings;
   readonly #routeProtocols = new Set<number>();
+  /** What the datastore has is known here. */
+  #isInStep = false;
+  /** Why the datastore is away, if it is and that is known. */
+  #awayReason: string | undefined;
   #isStarted = false;
   #isStopped = false;
   #isCalculating = false;
@@ -200,7 +204,9 @@ export class Felix {
   }
 
   /** From the datastore's Syncer. */
-  onStatus(status: SyncStatus): void {
+  onStatus(status: SyncStatus, reason?: string): void {
+    this.#isInStep = status === 'in-sync';
+    this.#awayReason = reason;
     this.#calc.onStatus(status);
   }
 
@@ -321,9 +327,11 @@ export class Felix {
     this.#cancelHealthTick = this.#clock.schedule(HEALTH_TICK_MS, () => this.#reportHealth());
   }
 
+  /** Ready as long as it is in step with the datastore: what is enforced while that is away stays, but grows old. */
   #reportCalculation(): void {
-    const {holdReason} = this.#calc;
-    this.#health.report(CALC_HEALTH, {live: true, ready: holdReason === undefined, detail: holdReason});
+    const hold = this.#calc.holdReason ?? (this.#isInStep ? undefined : 'datastore out of step');
+    const detail = [hold, this.#awayReason].filter((part) => part !== undefined).join(': ');
+    this.#health.report(CALC_HEALTH, {live: true, ready: hold === undefined, detail});
   }
 
   #reportDataPlane(): void {

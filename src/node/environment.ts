@@ -40,7 +40,6 @@ export interface NodeSettings {
   readonly asNumber: number | undefined;
   readonly orchestratorNodeName: string | undefined;
   readonly checkAddressConflicts: boolean;
-  readonly waitForDatastore: boolean;
   readonly clusterTypes: readonly string[];
   readonly createDefaultPools: boolean;
   readonly ipv6Supported: boolean;
@@ -71,7 +70,6 @@ export function parseNodeSettings(env: Environment): NodeSettings {
     asNumber: parseAsNumber(text('AS')),
     orchestratorNodeName: text('CALICO_K8S_NODE_REF') || undefined,
     checkAddressConflicts: text('DISABLE_NODE_IP_CHECK') !== 'true',
-    waitForDatastore: env.WAIT_FOR_DATASTORE === 'true',
     clusterTypes: text('CLUSTER_TYPE').split(',').filter(Boolean),
     createDefaultPools,
     ipv6Supported: parseFlag(env.FELIX_IPV6SUPPORT, true),

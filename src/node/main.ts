@@ -2,8 +2,10 @@
  * calico-node: the agent of one node, in the foreground, in the network namespace it is started in. This file only puts
  * the parts together, in the order in which they come to life:
  *
- *   settings ──> datastore ──> start-up (Node, pools, tunnel addresses) ──> Felix, IPAM <── one Syncer
- *                                                                             └──> CNI server
+ *   settings ──> probes, metrics ──> start-up (Node, pools, tunnel addresses) ──> Felix, IPAM <── one Syncer
+ *                                                                                  └──> CNI server
+ *
+ * Start-up waits for a datastore that is away; probes say so meanwhile.
  *
  * SIGTERM takes them down in the opposite order and leaves pods connected. A defect ends the process; the supervisor
  * starts it again, and a restart is always safe.
@@ -28,9 +30,9 @@ import {WatchedRules} from '../ipam/rules.ts';
 import {ensureTunnelAddresses} from '../ipam/tunnel-addresses.ts';
 import {systemClock} from '../lib/clock.ts';
 import {AgentError, codeOf, messageChain} from '../lib/errors.ts';
-import {HealthRegistry, renderHealth} from '../lib/health.ts';
+import {HealthRegistry} from '../lib/health.ts';
 import {createLogger, type Logger} from '../lib/log.ts';
-import {createRegistry, StageMetrics} from '../lib/metrics.ts';
+import {createRegistry, type Registry, StageMetrics} from '../lib/metrics.ts';
 import {BLOCKS_PREFIX, IPAM_CONFIG_KEY, RESOURCES_PREFIX} from '../model/keys.ts';
 import {CALICO_VERSION} from '../model/version.ts';
 import {addon} from '../native/addon.ts';
@@ -38,16 +40,19 @@ import {RouteSocket} from '../netlink/route-socket.ts';
 import {type Command, parseCommandLine, USAGE} from './command-line.ts';
 import {type NodeSettings, parseNodeSettings} from './environment.ts';
 import {readHostInterfaces, sourceTowards} from './host-interfaces.ts';
-import {plain} from './http-server.ts';
+import {Listeners} from './listeners.ts';
 import {chooseNodeName} from './node-name.ts';
 import {probeFelix} from './probe.ts';
+import {whenReachable} from './start-up-wait.ts';
 import {startNode} from './startup.ts';
-import {type ListenSettings, SwitchableServer} from './switchable-server.ts';
+import type {ListenSettings} from './switchable-server.ts';
 import {fanOut} from './sync-fan-out.ts';
 import {TunnelAddressKeeper} from './tunnel-address-keeper.ts';
 
 const NODENAME_FILE = '/var/lib/calico/nodename';
 const FELIX_CONFIG_FILE = '/etc/calico/felix.cfg';
+/** As Calico names it. */
+const STARTUP_HEALTH = 'FelixStartup';
 /** A stop that takes longer is a defect. */
 const STOP_LIMIT_MS = 10_000;
 /** How long CNI calls under way may go on when the agent stops. */
@@ -102,11 +107,14 @@ async function prepareAndRun(command: Command, log: Logger): Promise<number> {
   const store = await openStore(parseStoreConfig(env), {clock, log});
   try {
     const allocator = new Allocator({store, clock, log});
-    if (command.kind !== 'allocate-tunnel-addresses') await prepare(nodeName, settings, store, log);
-    if (command.kind !== 'startup') {
-      await ensureTunnelAddresses({node: nodeName, usePodCidr: settings.usePodCidr}, {store, allocator, log});
-    }
-    if (command.kind === 'agent') await runAgent(nodeName, settings, store, allocator, log);
+    const startUp = async () => {
+      if (command.kind !== 'allocate-tunnel-addresses') await prepare(nodeName, settings, store, log);
+      if (command.kind !== 'startup') {
+        await ensureTunnelAddresses({node: nodeName, usePodCidr: settings.usePodCidr}, {store, allocator, log});
+      }
+    };
+    if (command.kind === 'agent') await runAgent({nodeName, settings, store, allocator}, startUp, log);
+    else await whenReachable(startUp, {}, {clock, log});
     return 0;
   } finally {
     await store.close();
@@ -157,20 +165,61 @@ function loadConfig(log: Logger): Config {
   return config;
 }
 
-/** Runs until SIGTERM or SIGINT. */
-async function runAgent(
-  nodeName: string,
-  settings: NodeSettings,
-  store: Store,
-  allocator: Allocator,
-  log: Logger,
-): Promise<void> {
+interface Identity {
+  readonly nodeName: string;
+  readonly settings: NodeSettings;
+  readonly store: Store;
+  readonly allocator: Allocator;
+}
+
+interface Observation {
+  readonly config: Config;
+  readonly registry: Registry;
+  readonly stageMetrics: StageMetrics;
+  readonly health: HealthRegistry;
+}
+
+/** Starts up and runs until SIGTERM or SIGINT; can be asked how it is from the beginning. */
+async function runAgent(identity: Identity, startUp: () => Promise<void>, log: Logger): Promise<void> {
+  const stop = stopRequested();
   const config = loadConfig(log);
   const registry = createRegistry();
   const stageMetrics = new StageMetrics({}, {registry});
   const health = new HealthRegistry({timeoutOverridesMs: config.get('HealthTimeoutOverrides')}, {clock});
   if (config.get('PrometheusProcessMetricsEnabled')) collectDefaultMetrics({register: registry});
+  health.register(STARTUP_HEALTH);
+  const reportStartUp = (detail: string | undefined) =>
+    health.report(STARTUP_HEALTH, {live: true, ready: detail === undefined, detail});
+  reportStartUp('starting');
+  const listeners = new Listeners({health, registry, log});
+  const listen = () => listeners.apply({health: healthSettings(config), metrics: metricsSettings(config)});
+  const stopListening = config.subscribe(LISTEN_PARAMETERS, () => void listen());
+  await listen();
+  try {
+    const onAway = (reason: string) => reportStartUp(`waiting for the datastore: ${reason}`);
+    await whenReachable(startUp, {signal: stop, onAway}, {clock, log});
+    const end = await startParts(identity, {config, registry, stageMetrics, health}, log);
+    reportStartUp(undefined);
+    await aborted(stop);
+    log.info({signal: stop.reason}, 'stopping');
+    limitStop(log);
+    await end();
+  } catch (error) {
+    // Whoever waits for the datastore may be stopped, too.
+    if (error !== stop.reason || !stop.aborted) throw error;
+  } finally {
+    stopListening();
+    await listeners.stop();
+  }
+  log.info({}, 'stopped; pods stay connected');
+}
 
+/** Felix, IPAM and the CNI server come to life; resolves to what ends them. */
+async function startParts(
+  {nodeName, settings, store, allocator}: Identity,
+  {config, registry, stageMetrics, health}: Observation,
+  log: Logger,
+): Promise<() => Promise<void>> {
   const felix = new Felix(
     {nodeName, mtuFolder: dirname(nodeNameFile()), watchdogTimeoutMs: config.get('DataplaneWatchdogTimeout')},
     {clock, log, registry, stageMetrics, health, config, rules: noRules},
@@ -217,49 +266,27 @@ async function runAgent(
     },
   );
 
-  const probes = () => {
-    const snapshot = health.snapshot();
-    const answer = (isWell: boolean) => plain(isWell ? 200 : 503, `${renderHealth(snapshot)}\n`);
-    return {live: () => answer(snapshot.live), ready: () => answer(snapshot.ready)};
-  };
-  const healthServer = new SwitchableServer(
-    {name: 'health', routes: {'/liveness': () => probes().live(), '/readiness': () => probes().ready()}},
-    {log},
-  );
-  const metricsServer = new SwitchableServer(
-    {
-      name: 'metrics',
-      routes: {
-        '/metrics': async () => ({status: 200, contentType: registry.contentType, body: await registry.metrics()}),
-      },
-    },
-    {log},
-  );
-  const listen = () =>
-    Promise.all([healthServer.apply(healthSettings(config)), metricsServer.apply(metricsSettings(config))]);
-  config.subscribe(LISTEN_PARAMETERS, () => void listen());
-
   log.warn({}, 'there is no policy yet: every pod of this node is open');
   felix.start();
-  await listen();
   syncer.start();
   await cni.start();
   log.info({node: nodeName, version: CALICO_VERSION}, 'calico-node runs');
 
-  const signal = await untilStopped();
-  log.info({signal}, 'stopping');
+  return async () => {
+    await cni.stop();
+    await tunnels.stop();
+    await felix.stop();
+    await syncer.stop();
+    await nodeAllocator.close();
+  };
+}
+
+function limitStop(log: Logger): void {
   const giveUp = setTimeout(() => {
     log.error({limitMs: STOP_LIMIT_MS}, 'stop takes too long');
     process.exit(1);
   }, STOP_LIMIT_MS);
   giveUp.unref();
-  await cni.stop();
-  await tunnels.stop();
-  await felix.stop();
-  await syncer.stop();
-  await nodeAllocator.close();
-  await Promise.all([healthServer.apply(undefined), metricsServer.apply(undefined)]);
-  log.info({}, 'stopped; pods stay connected');
 }
 
 function createNodeAllocator(
@@ -294,9 +321,17 @@ function metricsSettings(config: Config): ListenSettings {
   return {host: config.get('PrometheusMetricsHost') || undefined, port: config.get('PrometheusMetricsPort')};
 }
 
-function untilStopped(): Promise<NodeJS.Signals> {
+/** Aborts on SIGTERM and on SIGINT, with the name of the signal. */
+function stopRequested(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => controller.abort(name));
+  return controller.signal;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), {once: true});
   });
 }
 

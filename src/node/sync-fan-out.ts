@@ -2,8 +2,8 @@
 import type {SyncSink} from '../datastore/store.ts';
 
 export const fanOut = (sinks: readonly SyncSink[]): SyncSink => ({
-  onStatus(status) {
-    for (const sink of sinks) sink.onStatus(status);
+  onStatus(status, reason) {
+    for (const sink of sinks) sink.onStatus(status, reason);
   },
   onUpdates(updates) {
     for (const sink of sinks) sink.onUpdates(updates);

@@ -7,11 +7,11 @@
  * asked again before the others.
  */
 import type {Clock} from '../../lib/clock.ts';
+import {orAborted} from '../../lib/or-aborted.ts';
 import {type RetryPolicy, retry} from '../../lib/retry.ts';
 import {callOnce, StreamCall} from './call.ts';
 import type {Connection} from './connection.ts';
 import {Connector, type ConnectorDependencies, type ConnectorOptions} from './connector.ts';
-import {orAborted} from './limits.ts';
 import {decodeToken, encodeAuthenticate, type Method} from './messages.ts';
 import {MalformedMessage} from './protobuf.ts';
 import {agentErrorOf, isMemberUseless, isTokenRefused, lost, RpcError, STATUS} from './rpc-error.ts';

@@ -7,10 +7,10 @@
 import {type Clock, sleep} from '../../lib/clock.ts';
 import {AgentError, messageChain, messageOf} from '../../lib/errors.ts';
 import type {Logger} from '../../lib/log.ts';
+import {orAborted} from '../../lib/or-aborted.ts';
 import {retryDelayMs} from '../../lib/retry.ts';
 import {Connection, type DialStep, endpointText} from './connection.ts';
 import {type ResolveSrv, resolveEndpoints} from './discovery.ts';
-import {orAborted} from './limits.ts';
 import type {Endpoint, EtcdSettings} from './settings.ts';
 
 export interface ConnectorOptions {

@@ -75,16 +75,6 @@ export class Calls {
   }
 }
 
-/** Settles as `promise` does, or rejects with the signal's reason as soon as it aborts. */
-export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, {once: true});
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-}
-
 function givenUp(signal: AbortSignal | undefined): AgentError {
   return new AgentError('E_ABORTED', 'the call was given up by its caller', {}, signal?.reason);
 }

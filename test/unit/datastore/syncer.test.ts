@@ -19,13 +19,16 @@ const HISTORY_LIMIT = 50;
 class RecordingSink {
   readonly content = new Map<string, string>();
   readonly statuses: SyncStatus[] = [];
+  /** One per status. */
+  readonly reasons: (string | undefined)[] = [];
   readonly portions: (readonly Update[])[] = [];
   /** Status changes and portions as they came. */
   readonly events: string[] = [];
   readonly #waiting = new Set<() => void>();
 
-  onStatus(status: SyncStatus): void {
+  onStatus(status: SyncStatus, reason?: string): void {
     this.statuses.push(status);
+    this.reasons.push(reason);
     this.events.push(status);
     for (const wake of this.#waiting) wake();
   }
@@ -269,13 +272,29 @@ await t.test('after stop the sink hears nothing', async (t) => {
   t.throws(() => syncer.start(), /started before/);
 });
 
+await t.test('the sink hears why the datastore is away, once per reason', async (t) => {
+  const {faulty, sink, syncer} = await setUp(t, {prefixes: ['/a/']});
+  syncer.start();
+  await sink.until(() => sink.status === 'in-sync');
+  t.same(sink.reasons, [undefined, undefined, undefined], 'waiting, resyncing and in-sync need none');
+  faulty.breakDown('E_UNREACHABLE');
+  await sink.until(() => sink.status === 'waiting');
+  const attempts = faulty.calls.watch;
+  while (faulty.calls.watch < attempts + 5) await pause(1);
+  t.same(sink.reasons.slice(3), ['made to fail'], 'what stays as it was is not told again');
+  faulty.recover();
+  await sink.until(() => sink.status === 'in-sync');
+  t.equal(sink.reasons.at(-1), undefined);
+  await syncer.stop();
+});
+
 await t.test('stop ends a pause and a listing', async (t) => {
   const clock = new FakeClock();
   const {faulty, sink, syncer} = await setUp(t, {clock});
   faulty.breakDown('E_UNREACHABLE');
   syncer.start();
   await clock.advance(0);
-  t.same(sink.statuses, ['waiting']);
+  t.same([...new Set(sink.statuses)], ['waiting']);
   await syncer.stop();
   t.equal(clock.waiting, 0, 'no timer is left');
 });
