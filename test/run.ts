@@ -1,7 +1,8 @@
 /**
  * Runs the tests, a process per file, tier by tier, and ends in one line: `N passed, N failed[, N skipped]`.
  *
- * A test is what a file declares at its top level. A skip counts as a failure unless `test/tiers.json` allows it by
+ * A file that a tier lists for several datastores runs once with each, named by the variable STORE. A test is what a file
+ * declares at its top level. A skip counts as a failure unless `test/tiers.json` allows it by
  * name: a tier that silently does not run proves nothing. Before and after, the network namespace of the machine is
  * compared: no test may change it.
  *
@@ -19,6 +20,14 @@ interface Tier {
   readonly jobs: number;
   readonly timeoutSeconds: number;
   readonly needs: string;
+  /** Datastores, and the files of the tier that run with each of them; the others choose for themselves. */
+  readonly perStore?: {readonly stores: readonly string[]; readonly files: readonly string[]};
+}
+
+/** A file, and what it runs with. */
+interface Run {
+  readonly file: string;
+  readonly store: string | undefined;
 }
 
 interface TierFile {
@@ -28,6 +37,7 @@ interface TierFile {
 }
 
 interface FileResult {
+  /** `test/cluster/pods.test.ts`, or `test/cluster/pods.test.ts on etcd`. */
   readonly file: string;
   readonly passed: number;
   readonly failures: readonly string[];
@@ -48,19 +58,30 @@ const tiersRun: string[] = [];
 
 for (const [name, tier] of Object.entries(config.tiers)) {
   if (values.tier && !values.tier.includes(name)) continue;
-  const all = globSync(`${tier.folder}/**/*.test.ts`).sort();
-  const files =
-    positionals.length === 0 ? all : all.filter((file) => positionals.some((wanted) => file.includes(wanted)));
-  if (files.length === 0) continue;
-  console.log(`== ${name}: ${files.length} files (${tier.needs})`);
+  const all = globSync(`${tier.folder}/**/*.test.ts`)
+    .sort()
+    .flatMap((file) => runsOf(file, tier));
+  const runs =
+    positionals.length === 0 ? all : all.filter((run) => positionals.some((wanted) => nameOf(run).includes(wanted)));
+  if (runs.length === 0) continue;
+  console.log(`== ${name}: ${runs.length} files (${tier.needs})`);
   tiersRun.push(name);
-  await inParallel(Math.min(tier.jobs, availableParallelism()), files, async (file) => {
-    const result = await runFile(file, tier.timeoutSeconds);
+  await inParallel(Math.min(tier.jobs, availableParallelism()), runs, async (run) => {
+    const result = await runFile(run, tier.timeoutSeconds);
     results.push(result);
     report(result);
   });
 }
 process.exitCode = summarise(results);
+
+function runsOf(file: string, {folder, perStore}: Tier): Run[] {
+  const isPerStore = perStore?.files.some((name) => file === `${folder}/${name}`) ?? false;
+  return (isPerStore ? (perStore?.stores ?? []) : [undefined]).map((store) => ({file, store}));
+}
+
+function nameOf({file, store}: Run): string {
+  return store === undefined ? file : `${file} on ${store}`;
+}
 
 async function inParallel<T>(jobs: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const queue = [...items];
@@ -70,14 +91,14 @@ async function inParallel<T>(jobs: number, items: readonly T[], work: (item: T) 
   await Promise.all(Array.from({length: jobs}, worker));
 }
 
-function runFile(file: string, timeoutSeconds: number): Promise<FileResult> {
+function runFile(run: Run, timeoutSeconds: number): Promise<FileResult> {
   const startedMs = performance.now();
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file], {
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', run.file], {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
       // The limit of a file is ours to set; tap's own would end a file on a busy machine.
-      env: {...process.env, TAP_TIMEOUT: String(timeoutSeconds)},
+      env: {...process.env, TAP_TIMEOUT: String(timeoutSeconds), STORE: run.store},
     });
     let output = '';
     let passed = 0;
@@ -111,7 +132,7 @@ function runFile(file: string, timeoutSeconds: number): Promise<FileResult> {
       if (timedOut) failures.push(`no result within ${timeoutSeconds} s`);
       else if (code !== 0 && failures.length === 0) failures.push(`ended with ${signal ?? `exit code ${code}`}`);
       const seconds = (performance.now() - startedMs) / 1000;
-      resolve({file, passed, failures, skips, output, seconds});
+      resolve({file: nameOf(run), passed, failures, skips, output, seconds});
     });
   });
 }

@@ -112,9 +112,11 @@ await t.test('what cannot run says why and ends', async (t) => {
   t.match(await run(['-nonsense']), {code: 1, stderr: /unknown flag -nonsense[\s\S]*usage: calico-node/});
   t.match(await run(['-v', '-startup']), {code: 1, stderr: /incompatible/});
 
+  const [EMBEDDED, ETCD] = [{DATASTORE_TYPE: 'embedded'}, {DATASTORE_TYPE: 'etcdv3'}];
   const cases: readonly (readonly [what: string, environment: Record<string, string>, code: string, says: RegExp])[] = [
     ['a mode that is none', {CALICO_IPV4POOL_VXLAN: 'Perhaps'}, 'E_BAD_CONFIG', /CALICO_IPV4POOL_VXLAN=Perhaps/],
-    ['a store that is no absolute path', {CALICO_STORE: 'here'}, 'E_BAD_CONFIG', /CALICO_STORE/],
+    ['a store that is no absolute path', {...EMBEDDED, CALICO_STORE: 'here'}, 'E_BAD_CONFIG', /CALICO_STORE/],
+    ['an etcd that is nowhere', {...ETCD, ETCD_ENDPOINTS: 'etcd:port'}, 'E_BAD_CONFIG', /ETCD_ENDPOINTS/],
     ['a kind of store that is none', {DATASTORE_TYPE: 'paper'}, 'E_BAD_CONFIG', /DATASTORE_TYPE/],
     ['an address that is none', {IP: '10.0.0.300'}, 'E_BAD_CONFIG', /10\.0\.0\.300/],
   ];

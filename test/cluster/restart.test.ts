@@ -3,13 +3,13 @@
  * agent that finds the kernel as it wants it writes nothing, however much there is.
  */
 import t from 'tap';
+import {type Flow, losses, underTraffic} from '../lab/traffic.ts';
 import {Cluster, POOL4, POOL6, THREE_NODES} from './support/cluster.ts';
 import {eventually} from './support/eventually.ts';
 import {kernelPicture, pictured} from './support/kernel-picture.ts';
 import {addPod} from './support/pods.ts';
 import {addBlocks, addRemoteNode, type RemoteBlock, removeBlocks} from './support/remote-content.ts';
 import {traceAgent} from './support/traced-agent.ts';
-import {type Flow, losses, underTraffic} from './support/traffic.ts';
 
 const cluster = await Cluster.start(t, {nodes: THREE_NODES, pools: [POOL4, POOL6]});
 const [node1, node2, node3] = [cluster.node('node1'), cluster.node('node2'), cluster.node('node3')];

@@ -23,11 +23,15 @@ export class Authority {
     return authority;
   }
 
-  /** Key and certificate for `name`, for both ends of TLS on the loopback address. */
-  async issue(name: string, options: {readonly isExpired?: boolean} = {}): Promise<TlsFiles> {
+  /** Key and certificate for `name`, for both ends of TLS on the loopback address and those given. */
+  async issue(
+    name: string,
+    options: {readonly isExpired?: boolean; readonly addresses?: readonly string[]} = {},
+  ): Promise<TlsFiles> {
     const base = `${this.#ca}-${name}-${++this.#serial}`;
     const files = {key: `${base}.key`, cert: `${base}.pem`, ca: `${this.#ca}.pem`};
-    const names = ['-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost'];
+    const addresses = ['127.0.0.1', ...(options.addresses ?? [])].map((address) => `IP:${address}`);
+    const names = ['-addext', `subjectAltName=${addresses.join(',')},DNS:localhost`];
     await openssl('req', ...KEY, '-keyout', files.key, '-out', `${base}.csr`, '-subj', `/CN=${name}`, ...names);
     const signing = [
       '-CA',

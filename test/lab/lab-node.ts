@@ -14,7 +14,10 @@ export interface LabNodeFacts {
   readonly switchPort: string;
   readonly holderPid: number;
   readonly folder: string;
+  /** Of the embedded store, when the lab has that. */
   readonly storeFolder: string;
+  /** The settings of the datastore. */
+  readonly storeEnvironment: Readonly<Record<string, string>>;
   readonly ipv4: string;
   readonly ipv6: string;
 }
@@ -60,8 +63,7 @@ export class LabNode {
     return {
       NODENAME: this.name,
       IP: 'autodetect',
-      DATASTORE_TYPE: 'embedded',
-      CALICO_STORE: this.facts.storeFolder,
+      ...this.facts.storeEnvironment,
       CALICO_NETWORKING_BACKEND: 'vxlan',
       FELIX_HEALTHENABLED: 'true',
       FELIX_PROMETHEUSMETRICSENABLED: 'true',
@@ -149,7 +151,7 @@ export class LabNode {
   }
 
   calicoctl(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramResult> {
-    const env = {DATASTORE_TYPE: 'embedded', CALICO_STORE: this.facts.storeFolder, ...options.env};
+    const env = {...this.facts.storeEnvironment, ...options.env};
     return this.run([programs.calicoctl, ...args], {...options, env});
   }
 

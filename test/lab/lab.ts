@@ -4,24 +4,38 @@
  *     node ── eth0 ── bridge of its subnet ── router ── bridge of another subnet ── eth0 ── node
  *
  * The router knows no pod routes: a packet between pods of one subnet needs no encapsulation, across subnets it is
- * lost without. Everything lives in namespaces named `<lab>-...`; nothing is made in the machine's own. A lab whose
+ * lost without. The datastore is a file that all nodes share, or an etcd on subnet 1. Everything lives in namespaces named `<lab>-...`; nothing is made in the machine's own. A lab whose
  * owner died is removed by the next one.
  */
 import {type ChildProcess, spawn} from 'node:child_process';
 import {mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
+import {LabEtcd} from './lab-etcd.ts';
 import {LabNode} from './lab-node.ts';
 import {endProcess, mustRun, runProgram} from './run-program.ts';
 
 /** Namespaces and folders of labs begin with this and the pid of the owner. */
 const NAME_PREFIX = 'clab';
 const FOLDER = '/var/tmp';
+const ETCD_HOST = 250;
+
+/** The datastores a lab can have. */
+export type LabStore = 'embedded' | 'etcd';
+
+/** Reads the name of a datastore as a person gives it; embedded when none is given. */
+export function parseLabStore(text: string | undefined): LabStore {
+  if (text === undefined || text === '') return 'embedded';
+  if (text === 'embedded' || text === 'etcd') return text;
+  throw new Error(`STORE is ${text}: it must be embedded or etcd`);
+}
 
 export interface LabOptions {
   /** Number of subnets behind the router: subnet b is 10.99.b.0/24 and fd00:99:b::/64. */
   readonly subnets: number;
   /** The lab outlives this process; `removeLab` takes it away. */
   readonly keep?: boolean;
+  /** Default embedded. */
+  readonly store?: LabStore;
 }
 
 export interface LabNodeOptions {
@@ -38,6 +52,7 @@ export class Lab {
   /** Folder of this lab, shared by its nodes. */
   readonly folder: string;
   readonly nodes: LabNode[] = [];
+  #etcd: LabEtcd | undefined;
   readonly #holders: ChildProcess[] = [];
   readonly #keep: boolean;
 
@@ -55,6 +70,7 @@ export class Lab {
     if (lab.#keep) writeFileSync(join(lab.folder, KEPT_FILE), '');
     try {
       await lab.#makeUnderlay(options.subnets);
+      if (options.store === 'etcd') lab.#etcd = await lab.#addEtcd();
     } catch (error) {
       await lab.close();
       throw error;
@@ -72,23 +88,33 @@ export class Lab {
     return `${this.name}-sw`;
   }
 
+  /** The etcd of a lab that has one. */
+  get etcd(): LabEtcd {
+    if (this.#etcd === undefined) throw new Error('this lab has an embedded store');
+    return this.#etcd;
+  }
+
+  /** The settings of the datastore for programs in the nodes. */
+  get storeEnvironment(): Readonly<Record<string, string>> {
+    return this.#etcd?.environment ?? this.#embedded;
+  }
+
+  /** The settings of the datastore for the process that made the lab. */
+  async storeEnvironmentHere(): Promise<Readonly<Record<string, string>>> {
+    return this.#etcd?.here() ?? this.#embedded;
+  }
+
+  get #embedded(): Readonly<Record<string, string>> {
+    return {DATASTORE_TYPE: 'embedded', CALICO_STORE: this.#storeFolder};
+  }
+
+  get #storeFolder(): string {
+    return join(this.folder, 'store');
+  }
+
   async addNode(options: LabNodeOptions): Promise<LabNode> {
-    const namespace = `${this.name}-${options.name}`;
     const {subnet, host} = options;
-    await mustRun(['ip', 'netns', 'add', namespace]);
-    const port = `p-${options.name}`.slice(0, 15);
-    await mustRun(['ip', '-n', namespace, '-batch', '-'], {
-      stdin: [
-        `link add eth0 type veth peer name ${port} netns ${this.switch}`,
-        'link set lo up',
-        'link set eth0 up',
-        `addr add 10.99.${subnet}.${host}/24 dev eth0`,
-        `addr add fd00:99:${subnet}::${host.toString(16)}/64 dev eth0 nodad`,
-        `route add default via 10.99.${subnet}.254`,
-        `route add default via fd00:99:${subnet}::fe`,
-      ].join('\n'),
-    });
-    await mustRun(['ip', '-n', this.switch, 'link', 'set', port, 'master', `br${subnet}`, 'up']);
+    const {namespace, port} = await this.#addMachine(options);
     const holder = await this.#holdNode(namespace, options.name);
     const node = new LabNode({
       name: options.name,
@@ -96,7 +122,8 @@ export class Lab {
       switchPort: port,
       holderPid: holder.pid ?? 0,
       folder: join(this.folder, options.name),
-      storeFolder: join(this.folder, 'store'),
+      storeFolder: this.#storeFolder,
+      storeEnvironment: this.storeEnvironment,
       ipv4: `10.99.${subnet}.${host}`,
       ipv6: `fd00:99:${subnet}::${host.toString(16)}`,
     });
@@ -107,12 +134,14 @@ export class Lab {
   /** Lets this process end while a kept lab goes on. */
   async release(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.release()));
+    await this.#etcd?.release();
     for (const holder of this.#holders) holder.unref();
   }
 
   /** Ends every process started in the lab and removes namespaces and files. */
   async close(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.close()));
+    await this.#etcd?.close();
     await Promise.all(this.#holders.map((holder) => endProcess(holder)));
     await removeLab(this.name);
   }
@@ -139,6 +168,31 @@ export class Lab {
       'net.ipv4.ip_forward=1',
       'net.ipv6.conf.all.forwarding=1',
     ]);
+  }
+
+  /** A namespace with one wire into the switch. */
+  async #addMachine({name, subnet, host}: LabNodeOptions): Promise<{namespace: string; port: string}> {
+    const namespace = `${this.name}-${name}`;
+    await mustRun(['ip', 'netns', 'add', namespace]);
+    const port = `p-${name}`.slice(0, 15);
+    await mustRun(['ip', '-n', namespace, '-batch', '-'], {
+      stdin: [
+        `link add eth0 type veth peer name ${port} netns ${this.switch}`,
+        'link set lo up',
+        'link set eth0 up',
+        `addr add 10.99.${subnet}.${host}/24 dev eth0`,
+        `addr add fd00:99:${subnet}::${host.toString(16)}/64 dev eth0 nodad`,
+        `route add default via 10.99.${subnet}.254`,
+        `route add default via fd00:99:${subnet}::fe`,
+      ].join('\n'),
+    });
+    await mustRun(['ip', '-n', this.switch, 'link', 'set', port, 'master', `br${subnet}`, 'up']);
+    return {namespace, port};
+  }
+
+  async #addEtcd(): Promise<LabEtcd> {
+    const {namespace} = await this.#addMachine({name: 'etcd', subnet: 1, host: ETCD_HOST});
+    return LabEtcd.create({namespace, address: `10.99.1.${ETCD_HOST}`, folder: join(this.folder, 'etcd')});
   }
 
   async #holdNode(namespace: string, name: string): Promise<ChildProcess> {

@@ -1,15 +1,15 @@
 /**
  * A lab with an agent per node and a way into the store that all of them share: what every cluster test begins with.
- * Everything is removed at the end of the test, also when it fails or is ended by a signal.
+ * STORE says which store that is; the runner starts a test once with each of those it is for (test/tiers.json). Everything is removed at the end of the test, also when it fails or is ended by a signal.
  */
 import type {Test} from 'tap';
-import {openStore} from '../../../src/datastore/open-store.ts';
+import {openStore, parseStoreConfig} from '../../../src/datastore/open-store.ts';
 import {Resources} from '../../../src/datastore/resources.ts';
 import type {Store} from '../../../src/datastore/store.ts';
 import {systemClock} from '../../../src/lib/clock.ts';
 import {silentLogger} from '../../../src/lib/log.ts';
 import {IPPool, type IPPoolSpec} from '../../../src/model/kinds/ip-pool.ts';
-import {Lab, type LabNodeOptions} from '../../lab/lab.ts';
+import {Lab, type LabNodeOptions, type LabStore, parseLabStore} from '../../lab/lab.ts';
 import type {LabNode} from '../../lab/lab-node.ts';
 
 export interface ClusterOptions {
@@ -18,6 +18,8 @@ export interface ClusterOptions {
   readonly pools: readonly PoolInput[];
   /** Environment of every agent, on top of the lab's. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Default: as the variable STORE says. */
+  readonly store?: LabStore;
 }
 
 export type PoolInput = {readonly name: string} & Pick<IPPoolSpec, 'cidr'> & Partial<IPPoolSpec>;
@@ -53,7 +55,7 @@ export class Cluster {
     // The runner's limit (test/tiers.json) is the one that counts.
     t.setTimeout(0);
     const subnets = Math.max(...options.nodes.map(({subnet}) => subnet));
-    const lab = await Lab.create({subnets});
+    const lab = await Lab.create({subnets, store: options.store ?? parseLabStore(process.env.STORE)});
     t.teardown(() => lab.close());
     removeOnSignal(lab);
     try {
@@ -66,8 +68,8 @@ export class Cluster {
   }
 
   static async #inLab(t: Test, lab: Lab, options: ClusterOptions): Promise<Cluster> {
-    const folder = `${lab.folder}/store`;
-    const store = await openStore({type: 'embedded', folder}, {clock: systemClock, log: silentLogger});
+    const config = parseStoreConfig(await lab.storeEnvironmentHere());
+    const store = await openStore(config, {clock: systemClock, log: silentLogger});
     t.teardown(() => store.close());
     const cluster = new Cluster(lab, store, options.environment ?? {});
     for (const pool of options.pools) await cluster.applyPool(pool);

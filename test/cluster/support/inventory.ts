@@ -32,7 +32,7 @@ async function workloadObjects(node: LabNode): Promise<string[]> {
     `ip -o link show type veth | sed -n 's/^[0-9]*: \\(cali[^:@]*\\).*/link \\1/p'
      ip -4 route show | sed -n '/dev cali/s/^/route /p'
      ip -6 route show | sed -n '/^fe80/d;/dev cali/s/^/route /p'
-     ip neigh show | sed -n '/dev cali/s/^/neighbour /p'
+     ip neigh show nud permanent | sed -n '/dev cali/s/^/neighbour /p'
      for pod in $(ip netns list | cut -d' ' -f1); do ip -n $pod -o link show type veth | sed "s/^[0-9]*: \\([^:@]*\\).*/inside $pod \\1/"; done`,
   ]);
   return text.split('\n').filter((line) => line !== '');

@@ -1,6 +1,6 @@
 /** Continuous traffic between pods while something happens: which of it was lost. */
-import type {LabPod} from '../../lab/lab-pod.ts';
-import type {StreamResult} from '../../lab/pod-process-client.ts';
+import type {LabPod} from './lab-pod.ts';
+import type {StreamResult} from './pod-process-client.ts';
 
 export interface Flow {
   readonly from: LabPod;
