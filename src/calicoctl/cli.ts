@@ -25,14 +25,15 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Run>> = new Map([
   ['ipam configure', async (): Promise<Run> => (await import('./verbs/ipam-configure.ts')).runIpamConfigure],
   ['ipam release', async (): Promise<Run> => (await import('./verbs/ipam-release.ts')).runIpamRelease],
   ['ipam check', async (): Promise<Run> => (await import('./verbs/ipam-check.ts')).runIpamCheck],
+  ['node run', async (): Promise<Run> => (await import('./verbs/node-run.ts')).runNodeRun],
+  ['node diags', async (): Promise<Run> => (await import('./verbs/node-diags.ts')).runNodeDiags],
+  ['node checksystem', async (): Promise<Run> => (await import('./verbs/node-checksystem.ts')).runNodeChecksystem],
+  ['cluster diags', async (): Promise<Run> => (await import('./verbs/cluster-diags.ts')).runClusterDiags],
   ['node status', async (): Promise<Run> => (await import('./verbs/node-status.ts')).runNodeStatus],
   ['completion', async (): Promise<Run> => (await import('./verbs/completion.ts')).runCompletion],
   ['datastore migrate', async (): Promise<Run> => (await import('./verbs/datastore-migrate.ts')).runDatastoreMigrate],
   ['ipam split', async (): Promise<Run> => (await import('./verbs/ipam-split.ts')).runIpamSplit],
 ]);
-
-/** Commands of Calico's tool that this one does not have yet. */
-const MISSING = new Set(['node run', 'node diags', 'node checksystem', 'cluster diags']);
 
 const LOG_LEVELS = ['panic', 'fatal', 'error', 'warn', 'warning', 'info', 'debug', 'trace'];
 
@@ -61,14 +62,13 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
   const [subcommand, ...subArgs] = commandArgs;
   if (subcommand === undefined) throw new Failure(group.usage.trimEnd());
   const path = `${name} ${subcommand}`;
-  if (COMMANDS.has(path) || MISSING.has(path)) return run(path, subArgs);
+  if (COMMANDS.has(path)) return run(path, subArgs);
   io.out(group.help);
   return 0;
 
   async function run(path: string, pathArgs: readonly string[]): Promise<number> {
     const load = COMMANDS.get(path);
     if (load !== undefined) return (await load())({...io, environment}, pathArgs);
-    if (MISSING.has(path)) throw new Failure(`"calicoctl ${path}" is not part of this release`);
     throw new Failure(`unknown command: ${JSON.stringify(path)}\n${HELP}`);
   }
 }

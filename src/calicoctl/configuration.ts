@@ -41,7 +41,8 @@ const FIELDS: Readonly<Record<string, string>> = {
 /** Fields that hold a key or certificate itself; no variable does. */
 const PEM_FIELDS = ['etcdKey', 'etcdCert', 'etcdCACert'] as const;
 
-interface Settings {
+/** As they are written. */
+export interface Settings {
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly pem: Partial<Record<(typeof PEM_FIELDS)[number], string>>;
 }
@@ -51,16 +52,23 @@ export async function loadStoreConfig(
   io: Pick<Io, 'environment' | 'folder' | 'defaultConfigFile'>,
   file: string | undefined,
 ): Promise<StoreConfig> {
-  const name = file ?? io.defaultConfigFile;
-  const text = await readConfigFile(io, name);
-  const {variables, pem}: Settings =
-    text === undefined ? {variables: io.environment, pem: {}} : await settingsOf(text, name);
+  const {variables, pem} = await loadSettings(io, file);
   try {
     return parseStoreConfig(variables, pem);
   } catch (cause) {
     if (!(cause instanceof AgentError)) throw cause;
     throw noClient(cause.message, cause);
   }
+}
+
+/** The same before anybody has looked at what they say. */
+export async function loadSettings(
+  io: Pick<Io, 'environment' | 'folder' | 'defaultConfigFile'>,
+  file: string | undefined,
+): Promise<Settings> {
+  const name = file ?? io.defaultConfigFile;
+  const text = await readConfigFile(io, name);
+  return text === undefined ? {variables: io.environment, pem: {}} : settingsOf(text, name);
 }
 
 export const noClient = (reason: string, cause?: unknown): Failure =>

@@ -4,6 +4,7 @@
  */
 import type {StoreConfig} from '../datastore/open-store.ts';
 import type {CallOptions, Store} from '../datastore/store.ts';
+import type {Exec} from '../exec/exec.ts';
 import type {Clock} from '../lib/clock.ts';
 import type {Logger} from '../lib/log.ts';
 
@@ -21,6 +22,14 @@ export interface Io {
   readStdin(limit: number): Promise<Uint8Array>;
   /** Arguments of every process of this machine. */
   readProcesses(): Promise<readonly (readonly string[])[]>;
+  /** Of whoever runs the command; 0 is root. */
+  readonly userId: number;
+  readonly hostname: string;
+  /** The folder below which the machine's own files are: `/`. */
+  readonly root: string;
+  /** Absolute path of a program of this machine; undefined when it has none of that name. */
+  findProgram(name: string): Promise<string | undefined>;
+  readonly exec: Exec;
   /** A person looks at standard error: progress may be shown there. */
   readonly isErrorTerminal: boolean;
   out(text: string): void;

@@ -1,4 +1,5 @@
 /** The program `calicoctl`: hands the process to the command line and takes its exit code. */
+import {hostname} from 'node:os';
 import {systemClock} from '../lib/clock.ts';
 import {runCalicoctl} from './cli.ts';
 import type {Io} from './io.ts';
@@ -25,6 +26,17 @@ const io: Io = {
   async readProcesses() {
     const {readProcesses} = await import('./processes.ts');
     return readProcesses();
+  },
+  userId: process.getuid?.() ?? 0,
+  hostname: hostname(),
+  root: '/',
+  async findProgram(name) {
+    const {findProgram} = await import('./find-program.ts');
+    return findProgram(name);
+  },
+  async exec(options) {
+    const {execProgram} = await import('../exec/exec.ts');
+    return execProgram(options);
   },
   isErrorTerminal: process.stderr.isTTY,
   out: (text) => void process.stdout.write(text),

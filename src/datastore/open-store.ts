@@ -30,7 +30,7 @@ export function parseStoreConfig(
     case 'embedded':
       return {type, folder: storeFolder(environment)};
     case 'etcdv3':
-      return {type, settings: readEtcdSettings((name) => written(environment, name), pem)};
+      return {type, settings: readEtcdSettings((name) => readSetting(environment, name), pem)};
     case 'kubernetes':
       return {type};
     default:
@@ -80,13 +80,16 @@ function guessType(environment: Readonly<Record<string, string | undefined>>): '
 }
 
 function setting(environment: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
-  return written(environment, name)?.trim();
+  return readSetting(environment, name)?.trim();
 }
 
 /**
  * As it is written: a password may begin with a space. An empty variable counts as none, because manifests set those they
  * do not use to nothing. Calico reads each name with the prefix `CALICO_` first.
  */
-function written(environment: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
+export function readSetting(
+  environment: Readonly<Record<string, string | undefined>>,
+  name: string,
+): string | undefined {
   return [environment[`CALICO_${name}`], environment[name]].find((text) => text !== undefined && text.trim() !== '');
 }

@@ -2,10 +2,12 @@
 import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {runCalicoctl} from '../../src/calicoctl/cli.ts';
+import {findProgram} from '../../src/calicoctl/find-program.ts';
 import type {Io} from '../../src/calicoctl/io.ts';
 import {EmbeddedStore} from '../../src/datastore/embedded/embedded-store.ts';
 import type {StoreConfig} from '../../src/datastore/open-store.ts';
 import type {Operation, Store} from '../../src/datastore/store.ts';
+import {execProgram} from '../../src/exec/exec.ts';
 import {type Clock, systemClock} from '../../src/lib/clock.ts';
 import {silentLogger} from '../../src/lib/log.ts';
 
@@ -14,6 +16,10 @@ export interface RunOptions {
   readonly stdin?: Uint8Array;
   /** What the command gets in place of the store. */
   readonly through?: (store: Store) => Store;
+  /** Default: root. */
+  readonly userId?: number;
+  /** Where the machine's own files are; by default they are the machine's. */
+  readonly root?: string;
   /** Default: it is not. */
   readonly isErrorTerminal?: boolean;
   /** Arguments of the processes that run; by default Calico's agent. */
@@ -79,6 +85,11 @@ export class CalicoctlRig {
       signal: new AbortController().signal,
       readStdin: async () => options.stdin ?? new Uint8Array(),
       readProcesses: async () => options.processes ?? [['calico-node', '-felix']],
+      userId: options.userId ?? 0,
+      hostname: 'Machine-1',
+      root: options.root ?? '/',
+      findProgram: (name) => findProgram(name, [join(this.#folder, 'programs')]),
+      exec: execProgram,
       isErrorTerminal: options.isErrorTerminal ?? false,
       out: (text) => {
         stdout += text;

@@ -146,10 +146,6 @@ void t.test('options of the whole tool', async (t) => {
   const help = await rig.run(['get', '--help']);
   t.match(help, {exit: 0, stderr: '', stdout: /^Usage:\n {2}calicoctl get [\s\S]*-o --output=<OUTPUT FORMAT>/});
   t.match(await rig.run(['--help']), {exit: 0, stdout: /^Usage:\n[\s\S]*Description:/});
-  t.match(await rig.run(['node', 'run']), {
-    exit: 1,
-    stderr: '"calicoctl node run" is not part of this release\n',
-  });
   for (const name of ['__proto__', 'constructor', 'toString'])
     t.match(await rig.run([name]), {exit: 1, stderr: new RegExp(`^unknown command: "${name}"\n`)});
 });
