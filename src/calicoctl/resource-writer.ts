@@ -27,17 +27,19 @@ export class ResourceWriter {
   async create(target: Target, id: ResourceId): Promise<void> {
     const {kind} = target;
     refuse(kind, id, 'create');
-    const version = metadataOf(target).resourceVersion;
-    if (version !== undefined)
+    const version = versionOf(target);
+    if (version !== '')
       throw new Failure(
-        `error with field Metadata.ResourceVersion = '${scalarText(version)}' (field must not be set for a Create request)`,
+        `error with field Metadata.ResourceVersion = '${version}' (field must not be set for a Create request)`,
       );
-    const resource = resourceOf(target, id);
+    const {checkTierIsThere} = await import('./rules/references.ts');
+    await checkTierIsThere(this.#session, target);
+    const resource = resourceOf(withOwnMetadata(target), id);
     if (isPool(resource)) {
       const {checkNewPool} = await import('./rules/pool-rules.ts');
       await checkNewPool(this.#session, resource);
     }
-    await this.#checkReferences(kind, resource, {isNew: true});
+    await this.#checkReferences(kind, resource);
     await this.#session.resources.create(kind, resource, this.#session.call);
   }
 
@@ -46,7 +48,7 @@ export class ResourceWriter {
     // An operation that does not exist for creating may exist for replacing; what else is refused stays so.
     if (refusalOf(target.kind, id, 'create')?.startsWith('operation ')) return this.replace(target, id);
     try {
-      await this.create(withoutVersion(target), id);
+      await this.create(withOwnMetadata(target), id);
     } catch (error) {
       if (!hasCode(error, 'E_EXISTS')) throw error;
       await this.replace(target, id);
@@ -61,13 +63,13 @@ export class ResourceWriter {
     const {kind} = target;
     refuse(kind, id, 'update');
     await this.#requireExisting(kind, id);
-    const resource = resourceOf(withoutVersion(target), id);
-    await this.#checkReferences(kind, resource, {isNew: false});
-    const version = metadataOf(target).resourceVersion;
+    const resource = resourceOf(withOwnMetadata(target), id);
+    await this.#checkReferences(kind, resource);
+    const version = versionOf(target);
     const {checkPoolChange} = await import('./rules/pool-rules.ts');
     const change = (current: Resource | undefined): Resource | undefined => {
       if (current === undefined) return undefined;
-      if (version !== undefined && version !== current.metadata.resourceVersion)
+      if (version !== '' && version !== current.metadata.resourceVersion)
         throw new Failure(`update conflict: ${nameOf(kind, id)}`);
       if (isPool(current) && isPool(resource)) checkPoolChange(current, resource);
       return {...resource, metadata: changedMetadata(current.metadata, resource.metadata)};
@@ -106,9 +108,9 @@ export class ResourceWriter {
     if ((await findResource(this.#session, kind, id)) === undefined) throw new Failure(notThere(kind, id));
   }
 
-  async #checkReferences(kind: ResourceKind, resource: Resource, when: {readonly isNew: boolean}): Promise<void> {
+  async #checkReferences(kind: ResourceKind, resource: Resource): Promise<void> {
     const {checkReferences} = await import('./rules/references.ts');
-    await checkReferences(this.#session, kind, resource, when);
+    await checkReferences(this.#session, kind, resource);
   }
 }
 
@@ -124,9 +126,12 @@ function metadataOf({document}: Target): JsonObject {
   return isJsonObject(metadata) ? metadata : emptyObject();
 }
 
-/** The document without its resourceVersion. */
-function withoutVersion(target: Target): Target {
-  return {...target, document: {...target.document, metadata: {...metadataOf(target), resourceVersion: undefined}}};
+const versionOf = (target: Target): string => scalarText(metadataOf(target).resourceVersion);
+
+/** The document with the metadata that is a person's. */
+function withOwnMetadata(target: Target): Target {
+  const {name, namespace, labels, annotations} = metadataOf(target);
+  return {...target, document: {...target.document, metadata: {name, namespace, labels, annotations}}};
 }
 
 /** What the document says, complete, where it lives. Throws E_INVALID_RESOURCE. */

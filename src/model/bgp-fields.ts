@@ -4,6 +4,7 @@
 import {z} from 'zod';
 import {type Ip, parseIp} from '../lib/cidr.ts';
 import {textThat} from './fields.ts';
+import {kept} from './schema.ts';
 
 export interface PeerAddress {
   readonly ip: Ip;
@@ -41,7 +42,9 @@ export const community = (): z.ZodString => textThat(isCommunity, COMMUNITY_RULE
 /** Where a password is kept; it is never in the resource. */
 export const passwordReference = () =>
   z.object({
-    secretKeyRef: z.object({name: z.string().optional(), key: z.string(), optional: z.boolean().optional()}).optional(),
+    secretKeyRef: z
+      .object({name: z.string().optional(), key: kept(z.string().default('')), optional: z.boolean().optional()})
+      .optional(),
   });
 
 /** A metric of routes, as in FelixConfiguration. */

@@ -4,6 +4,7 @@
  */
 import {z} from 'zod';
 import type {JsonValue} from '../lib/exact-json.ts';
+import {narrow} from './schema.ts';
 
 export const API_VERSION = 'projectcalico.org/v3';
 
@@ -30,8 +31,8 @@ export const metadataSchema = z.object({
   /** The store's revision; never stored. */
   resourceVersion: z.string().optional(),
   generation: z.int().default(0),
-  creationTimestamp: z.string().optional(),
-  deletionTimestamp: z.string().optional(),
+  creationTimestamp: narrow('Time', z.string()).optional(),
+  deletionTimestamp: narrow('Time', z.string()).optional(),
   deletionGracePeriodSeconds: z.int().optional(),
   labels: stringMap().default({}),
   annotations: stringMap().default({}),

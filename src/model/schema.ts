@@ -52,7 +52,7 @@ export interface LeafShape {
 
 /** Types of Go that are narrower than JSON's: what does not fit is refused while a document is read, not by a rule. */
 export type GoType = (typeof GO_TYPES)[number];
-const GO_TYPES = ['uint8', 'uint16', 'uint32', 'Protocol', 'Port', 'ASNumber', 'Duration'] as const;
+const GO_TYPES = ['int32', 'uint8', 'uint16', 'uint32', 'Protocol', 'Port', 'ASNumber', 'Duration', 'Time'] as const;
 
 /** Kept as it is. */
 export interface AnyShape {
@@ -163,7 +163,8 @@ export function isEmptyValue({shape, presence, fallback}: Field, value: unknown)
     case 'map':
       return isPlainObject(value) && Object.keys(value).length === 0;
     case 'leaf':
-      if (value === '') return shape.accepts.includes('string');
+      // What may be a number too is a struct of Go, which text without characters does not fit.
+      if (value === '') return !shape.accepts.includes('integer');
       if (presence !== 'default') return false;
       if (value === false) return shape.accepts.includes('boolean');
       // A number or text (a port) is a struct of Go, never empty; one that is 0 unless set is a plain number.

@@ -1,8 +1,10 @@
 /**
- * A document as Go's decoder would take it, along the fields of its kind: names match in any case, a number or boolean
- * where text belongs becomes text (`node: n` is the node "false"), a field that nobody declared is refused, and so is a
- * value of the wrong type. This happens before anything is written; whether values make sense is judged per resource.
+ * A document as Go's decoder would take it, along the fields of its kind: names match in any case (of several spellings
+ * the last by its bytes counts: small letters), a number or boolean where text belongs becomes text (`node: n` is the node
+ * "false"), null in a list or a map is the empty value, a field that nobody declared is refused, and so is a value of the
+ * wrong type. This happens before anything is written; whether values make sense is judged per resource.
  */
+import {compareBytes} from '../../lib/byte-order.ts';
 import {emptyObject, isJsonObject, type JsonObject, type JsonValue} from '../../lib/exact-json.ts';
 import type {ResourceKind} from '../../model/kind.ts';
 import {type Field, type LeafShape, type ObjectShape, objectShape, type Shape} from '../../model/schema.ts';
@@ -42,13 +44,17 @@ class Pass {
 
   object(shape: ObjectShape, input: JsonObject, path: string): JsonObject {
     const object = emptyObject();
-    for (const [name, value] of Object.entries(input)) {
+    for (const [name, value] of sortedEntries(input)) {
       const field = fieldFor(shape, name);
       if (field === undefined) this.unknownFields.push(name);
       else if (value !== undefined && value !== null)
         object[field.name] = this.#value(field.shape, value, path === '' ? field.name : `${path}.${field.name}`);
     }
     return object;
+  }
+
+  #element(shape: Shape, value: JsonValue, path: string): JsonValue {
+    return value === null ? emptyOf(shape) : this.#value(shape, value, path);
   }
 
   #value(shape: Shape, value: JsonValue, path: string): JsonValue {
@@ -61,7 +67,7 @@ class Pass {
           : this.#mismatch(path, value, 'must be an object');
       case 'list':
         return Array.isArray(value)
-          ? value.map((element: JsonValue, i) => this.#value(shape.element, element, `${path}[${i}]`))
+          ? value.map((element: JsonValue, i) => this.#element(shape.element, element, `${path}[${i}]`))
           : this.#mismatch(path, value, 'must be a list');
       case 'any':
         return value;
@@ -73,7 +79,7 @@ class Pass {
   #map(element: Shape, input: JsonObject, path: string): JsonObject {
     const object = emptyObject();
     for (const [name, value] of Object.entries(input))
-      if (value !== undefined) object[name] = this.#value(element, value, `${path}[${name}]`);
+      if (value !== undefined) object[name] = this.#element(element, value, `${path}[${name}]`);
     return object;
   }
 
@@ -99,6 +105,26 @@ const TYPES: Readonly<Record<LeafShape['accepts'][number], {name: string; test: 
   bigint: {name: 'a whole number', test: (value) => typeof value === 'bigint'},
   boolean: {name: 'true or false', test: (value) => typeof value === 'boolean'},
 };
+
+/** Go reads a document after its keys were sorted. */
+const sortedEntries = (object: JsonObject): readonly (readonly [string, JsonValue | undefined])[] =>
+  Object.entries(object).sort(([a], [b]) => compareBytes(a, b));
+
+/** What an element is to Go that nothing is said of. */
+function emptyOf(shape: Shape): JsonValue {
+  switch (shape.type) {
+    case 'object':
+    case 'map':
+      return emptyObject();
+    case 'list':
+      return [];
+    case 'any':
+      return null;
+    case 'leaf':
+      if (shape.accepts.some((type) => type === 'integer' || type === 'number')) return 0;
+      return shape.accepts.includes('boolean') ? false : '';
+  }
+}
 
 /** The field of exactly this name, else the first that differs in case only. */
 function fieldFor(shape: ObjectShape, name: string): Field | undefined {

@@ -9,6 +9,8 @@ import type {GoType} from '../../model/schema.ts';
 /** Why the value does not fit its type; undefined when it does. */
 export function narrowRule(goType: GoType, value: JsonValue): string | undefined {
   switch (goType) {
+    case 'int32':
+      return integerRule(value, -0x80000000, 0x7fffffff);
     case 'uint8':
       return unsignedRule(value, 0xff);
     case 'uint16':
@@ -25,12 +27,21 @@ export function narrowRule(goType: GoType, value: JsonValue): string | undefined
       return typeof value === 'string' && parseDuration(value) !== undefined
         ? undefined
         : 'must be a duration such as 30s, 1m30s or 500ms';
+    case 'Time':
+      return typeof value === 'string' && isTime(value) ? undefined : 'must be a time such as 2026-01-31T08:30:00Z';
   }
 }
 
-function unsignedRule(value: JsonValue, max: number): string | undefined {
-  const isFit = Number.isInteger(value) && Number(value) >= 0 && Number(value) <= max;
-  return isFit ? undefined : `must be a whole number between 0 and ${max}`;
+/** RFC 3339, as Go reads it. */
+const isTime = (text: string): boolean =>
+  /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:[.,]\d+)?(?:Z|[+-]\d{2}:\d{2})$/.test(text) &&
+  !Number.isNaN(Date.parse(text.replace(',', '.')));
+
+const unsignedRule = (value: JsonValue, max: number): string | undefined => integerRule(value, 0, max);
+
+function integerRule(value: JsonValue, min: number, max: number): string | undefined {
+  const isFit = Number.isInteger(value) && Number(value) >= min && Number(value) <= max;
+  return isFit ? undefined : `must be a whole number between ${min} and ${max}`;
 }
 
 /** A number, a range or a name. */

@@ -5,6 +5,7 @@ import {KubeControllersConfiguration} from '../../model/kinds/kube-controllers-c
 import {NetworkPolicy} from '../../model/kinds/network-policy.ts';
 import {DEFAULT_ALLOW_PROFILE, Profile} from '../../model/kinds/profile.ts';
 import {BUILT_IN_TIERS, Tier} from '../../model/kinds/tier.ts';
+import {subdomainName} from '../../model/name-rules.ts';
 import {nameOf} from '../error-text.ts';
 
 export type WriteVerb = 'create' | 'update' | 'delete';
@@ -30,7 +31,8 @@ export function refusalOf(kind: ResourceKind, id: ResourceId, verb: WriteVerb): 
         ? `operation create or apply is not supported on ${nameOf(kind, id)}: kubernetes network policies must be managed through the kubernetes API`
         : undefined;
     case KubeControllersConfiguration.kind:
-      return name !== 'default' && verb === 'create'
+      // One that is no name at all is refused as such.
+      return name !== 'default' && subdomainName(name) === undefined && verb === 'create'
         ? 'Cannot create a Kube Controllers Configuration resource with a name other than "default"'
         : undefined;
     default:

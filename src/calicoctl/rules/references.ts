@@ -10,10 +10,13 @@ import {NetworkPolicy} from '../../model/kinds/network-policy.ts';
 import {StagedGlobalNetworkPolicy} from '../../model/kinds/staged-global-network-policy.ts';
 import {StagedNetworkPolicy} from '../../model/kinds/staged-network-policy.ts';
 import {Tier} from '../../model/kinds/tier.ts';
+import {DEFAULT_TIER} from '../../model/policy-names.ts';
 import type {Resource} from '../../model/resource.ts';
 import {nameOf, notThere} from '../error-text.ts';
 import {Failure} from '../failure.ts';
+import type {Target} from '../input/targets.ts';
 import {valueAt} from '../output/columns.ts';
+import {findResource} from '../resource-reader.ts';
 import {scalarText} from '../scalar-text.ts';
 import type {Session} from '../session.ts';
 
@@ -24,19 +27,16 @@ const IN_TIERS: readonly ResourceKind[] = [
   StagedNetworkPolicy,
 ];
 
-/** Refuses a resource that names what is not there. The tier of a policy counts only when the policy is new. */
-export async function checkReferences(
-  session: Session,
-  kind: ResourceKind,
-  resource: Resource,
-  {isNew}: {readonly isNew: boolean},
-): Promise<void> {
-  if (isNew && IN_TIERS.some((policy) => policy.kind === kind.kind)) await checkTier(session, tierOf(kind, resource));
-  if (kind.kind === BGPPeer.kind) await checkFilters(session, kind, resource);
+/** Refuses a new policy whose tier is not there. It is said before anything is said about the policy. */
+export async function checkTierIsThere(session: Session, {kind, document}: Target): Promise<void> {
+  if (document === undefined || !IN_TIERS.some((policy) => policy.kind === kind.kind)) return;
+  const id = {name: scalarText(valueAt(document, 'spec.tier')) || DEFAULT_TIER};
+  if ((await findResource(session, Tier, id)) === undefined) throw new Failure(notThere(Tier, id));
 }
 
-async function checkTier({resources, call}: Session, name: string): Promise<void> {
-  if ((await resources.get(Tier, {name}, call)) === undefined) throw new Failure(notThere(Tier, {name}));
+/** Refuses a resource that names what is not there. */
+export async function checkReferences(session: Session, kind: ResourceKind, resource: Resource): Promise<void> {
+  if (kind.kind === BGPPeer.kind) await checkFilters(session, kind, resource);
 }
 
 async function checkFilters({resources, call}: Session, kind: ResourceKind, peer: Resource): Promise<void> {

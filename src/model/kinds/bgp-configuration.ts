@@ -4,7 +4,16 @@
  */
 import {z} from 'zod';
 import {COMMUNITY_RULE, community, isCommunity, passwordReference, ROUTE_PRIORITIES} from '../bgp-fields.ts';
-import {asNumber, duration, integer, maskedNetwork, nameReference, textThat} from '../fields.ts';
+import {
+  asNumber,
+  duration,
+  integer,
+  ipv4Address,
+  ipv6Address,
+  maskedNetwork,
+  nameReference,
+  textThat,
+} from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 import {narrow} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
@@ -46,8 +55,8 @@ const spec = () =>
     nodeMeshMaxRestartTime: duration().optional(),
     bindMode: z.enum(['None', 'NodeIP']).optional(),
     ignoredInterfaces: z.array(ignoredInterface()).default([]),
-    localWorkloadPeeringIPV4: z.string().optional(),
-    localWorkloadPeeringIPV6: z.string().optional(),
+    localWorkloadPeeringIPV4: ipv4Address().optional(),
+    localWorkloadPeeringIPV6: ipv6Address().optional(),
     programClusterRoutes: z.enum(['Enabled', 'Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly']).optional(),
     ipv4NormalRoutePriority: integer(...ROUTE_PRIORITIES).optional(),
     ipv6NormalRoutePriority: integer(...ROUTE_PRIORITIES).optional(),

@@ -6,7 +6,7 @@ import {bitsOf, type Family} from '../../lib/cidr.ts';
 import {community, ROUTE_PRIORITIES} from '../bgp-fields.ts';
 import {asNumber, integer, maskedNetwork, textThat} from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
-import {titled} from '../schema.ts';
+import {narrow, titled} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
 const interfacePattern = () =>
@@ -25,7 +25,7 @@ const operation = () =>
   });
 
 const filterRule = (family: Family) => {
-  const prefixLength = () => integer(0, bitsOf(family)).optional();
+  const prefixLength = () => narrow('int32', integer(0, bitsOf(family))).optional();
   return titled(
     `BGPFilterRuleV${family}`,
     z.object({

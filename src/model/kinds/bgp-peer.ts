@@ -25,7 +25,7 @@ const spec = () =>
     sourceAddress: z.enum(['UseNodeIP', 'None']).optional(),
     maxRestartTime: duration().optional(),
     keepaliveTime: duration().optional(),
-    numAllowedLocalASNumbers: integer(-2147483648, 2147483647).optional(),
+    numAllowedLocalASNumbers: narrow('int32', integer(-2147483648, 2147483647)).optional(),
     ttlSecurity: narrow('uint8', integer(0, 255)).optional(),
     reachableBy: ipAddress().optional(),
     /** Names of BGPFilters. */

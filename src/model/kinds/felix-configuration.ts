@@ -81,7 +81,7 @@ const featureGates = () => textThat((text) => isKeyValueList(text, /^[^=]+$/), '
 const failsafePort = () =>
   z.object({
     protocol: z.string().optional(),
-    port: integer(0, 65535),
+    port: kept(narrow('uint16', integer(0, 65535)).default(0)),
     net: z.string().optional(),
   });
 

@@ -8,7 +8,7 @@ import {labelViolations} from '../label-checks.ts';
 import {onlyName} from '../name-rules.ts';
 import {regularExpression} from '../regular-expression.ts';
 import {stringMap} from '../resource.ts';
-import {kept} from '../schema.ts';
+import {kept, narrow} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
 const switchable = () => z.enum(['Enabled', 'Disabled']);
@@ -55,14 +55,14 @@ const controllers = () =>
 
 const spec = () =>
   z.object({
-    logSeverityScreen: z.enum(['None', 'Debug', 'Info', 'Warning', 'Error', 'Fatal', 'Panic']).optional(),
+    logSeverityScreen: z.enum(['Debug', 'Info', 'Warning', 'Error', 'Fatal']).optional(),
     healthChecks: switchable().default('Enabled'),
     /** 0: the datastore is not compacted by us. */
     etcdV3CompactionPeriod: duration().optional(),
     /** 0: no metrics. */
     prometheusMetricsPort: integer(0, 65535).optional(),
     controllers: kept(controllers().prefault({})),
-    debugProfilePort: integer(0, 65535).optional(),
+    debugProfilePort: narrow('int32', integer(0, 65535)).optional(),
   });
 
 /** Written by the controllers. */

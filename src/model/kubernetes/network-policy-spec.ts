@@ -41,7 +41,7 @@ const peer = () =>
     z.object({
       podSelector: labelSelector().optional(),
       namespaceSelector: labelSelector().optional(),
-      ipBlock: z.object({cidr: z.string(), except: z.array(z.string()).default([])}).optional(),
+      ipBlock: z.object({cidr: kept(z.string().default('')), except: z.array(z.string()).default([])}).optional(),
     }),
   );
 
