@@ -1,22 +1,43 @@
-/** What the parent of a node process says to it, and what it hears. */
-export interface NodeProcessOptions {
-  readonly folder: string;
+/** What the parent of a worker says to it, and what it hears. */
+
+/** Where the store is that all workers share. */
+export type StoreAddress =
+  | {readonly type: 'embedded'; readonly folder: string}
+  | {readonly type: 'etcdv3'; readonly endpoint: string};
+
+export interface WorkerOptions {
+  readonly store: StoreAddress;
   readonly node: string;
+  /** All nodes there are. */
+  readonly nodes: readonly string[];
   readonly seed: number;
   readonly operations: number;
   /** The process kills itself at this boundary between calls of the store; 0: never. */
   readonly dieAtCall: number;
   /** False: keys are written one by one, as on the Kubernetes API. */
   readonly isAtomic: boolean;
-  /** Containers that live on this node. */
-  readonly alive: readonly string[];
+  /** Containers that live on this node, with their addresses. */
+  readonly alive: Readonly<Record<string, readonly string[]>>;
+  /** The containers that live go as well, and the node gives up its blocks. */
+  readonly isLast: boolean;
 }
 
-export type Report =
+/** `at` is the machine's monotonic clock in nanoseconds: it orders the reports of all workers. */
+export type Report = {readonly at: string} & (
   | {readonly kind: 'reclaimed'}
   | {readonly kind: 'adding'; readonly container: string}
-  | {readonly kind: 'added'; readonly container: string; readonly ips: readonly string[]}
-  | {readonly kind: 'refused'; readonly container: string}
-  | {readonly kind: 'removing'; readonly container: string}
+  | {
+      readonly kind: 'added';
+      readonly container: string;
+      readonly ips: readonly string[];
+      /** The addresses were asked for by name: reservations do not count. */
+      readonly isExact?: boolean | undefined;
+    }
+  | {readonly kind: 'refused'; readonly container: string; readonly why?: string | undefined}
+  /** These addresses of the container are about to be released. */
+  | {readonly kind: 'removing'; readonly container: string; readonly ips: readonly string[]}
   | {readonly kind: 'removed'; readonly container: string}
-  | {readonly kind: 'finished'};
+  /** Something else was done. */
+  | {readonly kind: 'did'; readonly what: string}
+  | {readonly kind: 'finished'}
+);
