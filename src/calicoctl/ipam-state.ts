@@ -1,7 +1,7 @@
 /** Reads everything that `ipam check` compares. One listing after the other: on a busy cluster they may differ in time. */
 import {formatIp, parseCidr, parseIpWithPrefix} from '../lib/cidr.ts';
 import {AgentError} from '../lib/errors.ts';
-import {type Block, decodeAffinity, decodeBlock, decodeHandle, type Handle} from '../model/ipam-records.ts';
+import {type Block, decodeAffinity, decodeBlock, decodeHandle} from '../model/ipam-records.ts';
 import {
   BLOCKS_PREFIX,
   HANDLES_PREFIX,
@@ -13,7 +13,7 @@ import {
 import {IPPool} from '../model/kinds/ip-pool.ts';
 import {Node} from '../model/kinds/node.ts';
 import {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
-import type {Claim, IpamState, Use} from './rules/ipam-inspection.ts';
+import type {Claim, IpamState, KnownHandle, Use} from './rules/ipam-inspection.ts';
 import type {Session} from './session.ts';
 
 export async function readIpamState(session: Session): Promise<IpamState> {
@@ -27,9 +27,9 @@ export async function readIpamState(session: Session): Promise<IpamState> {
     await read(session, prefix, unreadable, (key, value) => {
       if (key.kind === 'affinity') claims.push({...key, affinity: decodeAffinity(value)});
     });
-  const handles = new Map<string, Handle>();
-  await read(session, HANDLES_PREFIX, unreadable, (key, value) => {
-    if (key.kind === 'handle') handles.set(key.handleId, decodeHandle(value));
+  const handles = new Map<string, KnownHandle>();
+  await read(session, HANDLES_PREFIX, unreadable, (key, value, revision) => {
+    if (key.kind === 'handle') handles.set(key.handleId, {counts: decodeHandle(value).counts, revision});
   });
   return {
     blocks,
@@ -45,13 +45,13 @@ async function read(
   {store, call}: Session,
   prefix: string,
   unreadable: string[],
-  take: (key: ParsedKey, value: string) => void,
+  take: (key: ParsedKey, value: string, revision: string) => void,
 ): Promise<void> {
-  for (const {key, value} of (await store.list(prefix, call)).entries) {
+  for (const {key, value, revision} of (await store.list(prefix, call)).entries) {
     const parsed = parseKey(key);
     try {
       if (parsed === undefined) unreadable.push(`${key}: is not a key of IPAM`);
-      else take(parsed, value);
+      else take(parsed, value, revision);
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;
       unreadable.push(`${key}: ${error.message}`);

@@ -27,11 +27,16 @@ export interface Use {
   readonly owner: string;
 }
 
+/** A handle, and the revision it was read at. */
+export interface KnownHandle extends Pick<Handle, 'counts'> {
+  readonly revision: string;
+}
+
 /** Everything as it was read. */
 export interface IpamState {
   readonly blocks: readonly Block[];
   readonly claims: readonly Claim[];
-  readonly handles: ReadonlyMap<string, Handle>;
+  readonly handles: ReadonlyMap<string, KnownHandle>;
   readonly pools: readonly Cidr[];
   readonly uses: readonly Use[];
   /** Records that cannot be read, each with its key and the reason. */
@@ -69,13 +74,21 @@ export interface AllocatedAddress {
 
 export interface Inspection {
   readonly allocated: readonly AllocatedAddress[];
+  /** By address: who uses it. */
+  readonly users: ReadonlyMap<string, readonly string[]>;
+  /** Handles that have no address at all; none while there is a record that cannot be read, for they may be in it. */
+  readonly leakedHandles: readonly string[];
   readonly findings: readonly Finding[];
 }
 
 export function inspectIpam(state: IpamState): Inspection {
   const allocated = state.blocks.flatMap(allocatedIn);
+  const held = new Set(allocated.map(({handleId}) => comparableHandleId(handleId ?? '')));
   return {
     allocated,
+    users: new Map([...Map.groupBy(state.uses, ({ip}) => ip)].map(([ip, all]) => [ip, all.map(({owner}) => owner)])),
+    leakedHandles:
+      state.unreadable.length > 0 ? [] : [...state.handles.keys()].filter((id) => !held.has(comparableHandleId(id))),
     findings: [
       ...leaks(state, allocated),
       ...uses(state, allocated),

@@ -45,7 +45,7 @@ export async function runIpamCheck(io: Io, rest: readonly string[]): Promise<num
     for (const [kind, title] of SECTIONS) io.out(section(title, inspection.findings, kind, args));
     io.out(`Check complete; found ${inspection.findings.length} problems.\n`);
     const file = args.value('output');
-    if (file !== undefined) await save(io, file, await printReport(session, inspection));
+    if (file !== undefined) await save(io, file, await printReport(session, state, inspection));
     return 0;
   });
 }

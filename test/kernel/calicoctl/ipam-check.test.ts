@@ -153,28 +153,91 @@ void t.test('what a report calls leaked is released, unless it was given anew', 
   await rig.load(store);
   await rig.run(['ipam', 'check', '-o', 'early.json']);
   const release = (...args: readonly string[]) => rig.run(['ipam', 'release', ...args]);
-  t.match(await release('--from-report=early.json'), {exit: 1, stderr: /the datastore is not locked/});
-  await rig.run(['datastore', 'migrate', 'lock']);
   t.match(await release('--from-report=early.json'), {
     exit: 1,
-    stderr: /no report was made since the datastore was locked/,
+    stderr: 'data store is not locked. Either lock the data store, or re-run with --force\n',
   });
+  await rig.run(['datastore', 'migrate', 'lock']);
+  for (const force of [[], ['--force']])
+    t.match(await release('--from-report=early.json', ...force), {
+      exit: 1,
+      stderr: /^the provided reports are all stale - at least one should be up-to-date\./,
+    });
   await rig.run(['ipam', 'check', '-o', 'late.json']);
   const report = readFileSync(join(folder, 'late.json'), 'utf8');
   writeFileSync(join(folder, 'other.json'), report.replace(/"clusterGUID": "\w/, '"clusterGUID": "x'));
-  t.match(await release('--from-report=other.json', '--force'), {exit: 1, stderr: /is of cluster x/});
+  t.match(await release('--from-report=other.json', '--force'), {
+    exit: 1,
+    stderr: 'cluster does not match the provided report (other.json): mismatched cluster GUID. Refusing to release\n',
+  });
+  writeFileSync(join(folder, 'old.json'), report.replace(/"version": "[^"]*"/, '"version": "v3.30.0"'));
+  t.match(await release('--from-report=old.json'), {
+    exit: 1,
+    stderr:
+      'the provided report (old.json) was produced using a different version (v3.30.0) of calicoctl. Refusing to release\n',
+  });
   writeFileSync(join(folder, 'anew.json'), report.replace(/"sequenceNumber": (\d+)/g, '"sequenceNumber": 1$1'));
-  t.match(await release('--from-report=anew.json', '--from-report=late.json'), {exit: 0, stdout: /^Releasing 0 IPs/});
+  const nothing = "Report didn't contain any leaked IPs to clean up.\nReport didn't contain any handles to clean up.\n";
+  const done = 'You may now unlock the data store.\n';
+  t.same(await release('--from-report=anew.json', '--from-report=late.json'), {
+    exit: 0,
+    stdout: `${nothing}${done}`,
+    stderr: '',
+  });
   t.match(await release('--from-report=anew.json'), {
     exit: 0,
-    stdout: /released 0 IPs/,
+    stdout: /^Releasing 1 old IPs\.\.\.\nReleased 0 IPs successfully\n/,
     stderr: /^10\.244\.166\.131 is left alone: /,
   });
-  t.match(await release('--from-report=early.json', '--from-report=late.json'), {
+  t.same(await release('--from-report=early.json', '--from-report=late.json'), {
     exit: 0,
-    stdout:
-      /^Releasing 1 IPs .*\nSuccessfully released 1 IPs; 0 were free already\.\nYou may now unlock the data store\.\n$/,
+    stdout: `Releasing 1 old IPs...\nReleased 1 IPs successfully\nReport didn't contain any handles to clean up.\n${done}`,
     stderr: '',
   });
   t.match((await rig.run(['ipam', 'check'])).stdout, /found 0 problems/);
+  t.match(await release('--from-report=early.json', '--from-report=late.json'), {
+    stdout: /^Releasing 1 old IPs\.\.\.\nReleased 0 IPs successfully\n/,
+    stderr: /^10\.244\.166\.131 is left alone: /,
+  });
+  await rig.run(['datastore', 'migrate', 'unlock']);
+  await rig.run(['ipam', 'check', '-o', 'unlocked.json']);
+  t.match(await release('--from-report=unlocked.json', '--force'), {
+    exit: 0,
+    stdout: `WARNING: Data store is not locked. Ignoring due to --force option\n${nothing}${done}`,
+  });
+});
+
+void t.test('handles without addresses are deleted, unless they were written since', async (t) => {
+  const store = storeOf('11-borrowed');
+  const handle = (id: string): string => `/calico/ipam/v2/handle/${id}`;
+  const empty = '{"block":{"10.244.166.128/26":1},"deleted":false}';
+  for (const id of ['gone', 'used', 'removed']) store.set(handle(id), empty);
+  const cluster = '/calico/resources/v3/projectcalico.org/clusterinformations/default';
+  store.set(cluster, (store.get(cluster) ?? '').replace('"datastoreReady":true', '"datastoreReady":false'));
+  await rig.load(store);
+  t.match((await rig.run(['ipam', 'check', '-o', 'first.json'])).stdout, /Found 3 handles with no matching IPs\./);
+  const {leakedHandles} = JSON.parse(readFileSync(join(folder, 'first.json'), 'utf8')) as {leakedHandles: unknown[]};
+  t.match(leakedHandles, [
+    {ID: 'gone', UID: null, Revision: /^\d+$/},
+    {ID: 'removed', UID: null, Revision: /^\d+$/},
+    {ID: 'used', UID: null, Revision: /^\d+$/},
+  ]);
+  await rig.store.commit([
+    {kind: 'put', key: handle('used'), value: empty},
+    {kind: 'delete', key: handle('removed')},
+    {kind: 'put', key: handle('late'), value: empty},
+  ]);
+  const {stdout, exit, stderr} = await rig.run(['ipam', 'release', '--from-report=first.json']);
+  t.same([exit, stderr], [0, '']);
+  t.match(
+    stdout,
+    /\nDeleting 3 handles\.\.\.\nKey: '\.' = Deleted OK; 'x' = skip, handle missing\/changed\.\n[.x]{3}\nReleased 1 handles; 2 skipped; 0 errors\.\nYou may now unlock the data store\.\n$/,
+  );
+  const left = [...(await rig.content()).keys()].filter((key) => /handle\/(?:gone|used|removed|late)$/.test(key));
+  t.same(left, [handle('late'), handle('used')]);
+
+  // Which handles are in a block that cannot be read, nobody knows.
+  await rig.store.commit([{kind: 'put', key: BLOCK, value: '{"cidr":'}]);
+  await rig.run(['ipam', 'check', '-o', 'blind.json']);
+  t.notMatch(readFileSync(join(folder, 'blind.json'), 'utf8'), /leakedHandles/);
 });
