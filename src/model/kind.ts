@@ -48,7 +48,7 @@ export interface ResourceKind<R extends Resource = Resource> {
    * of the earlier keys.
    */
   encode(resource: R, key?: string): string;
-  /** What is there now, defaults and resourceVersion included, fields in Calico's order: for people. */
+  /** What is there now, defaults and resourceVersion included, in Calico's order, without unknown fields: for people. */
   toJson(resource: R): JsonObject;
   /** From what a person wrote: strict, with the defaults of a write. Throws E_INVALID_RESOURCE with all violations. */
   create(input: unknown): R;

@@ -122,10 +122,17 @@ export function hostPolicyViolations(spec: HostPolicySpec): readonly Violation[]
   return violations;
 }
 
-/** A staged deletion says which policy goes, and nothing about it. */
-export function stagedDeletionViolations(spec: Readonly<Record<string, unknown>>): readonly Violation[] {
+/**
+ * A staged deletion says which policy goes, and nothing about it. `known` has the fields of its kind: those of a later
+ * Calico are not judged.
+ */
+export function stagedDeletionViolations(
+  spec: Readonly<Record<string, unknown>>,
+  known: z.ZodObject,
+): readonly Violation[] {
   return Object.entries(spec)
     .filter(([field, value]) => field !== 'stagedAction' && field !== 'tier' && !isZero(value))
+    .filter(([field]) => Object.hasOwn(known.shape, field))
     .map(([field, value]) => violation(`spec.${field}`, value, 'must not be set with stagedAction Delete'));
 }
 

@@ -2,14 +2,15 @@
  * From the typed view of a resource to the JSON Calico would store for it: fields in Go's order, empty ones left out as
  * Go does, maps sorted by bytes. An object that carries what it was read from is printed as that.
  *
- * A field nobody declared stays behind the field it followed: a newer Calico's field keeps its place.
+ * A field nobody declared stays behind the field it followed: a newer Calico's field keeps its place. People do not see
+ * it, as in Calico: they could not write it either.
  */
 import {compareBytes} from '../lib/byte-order.ts';
 import {emptyObject, isJsonObject, type JsonObject, type JsonValue} from '../lib/exact-json.ts';
 import {type Field, isEmptyValue, type ObjectShape, type Shape} from './schema.ts';
 import {storedForm} from './stored-form.ts';
 
-/** `stored`: the bytes to store, untouched parts as they were read. `view`: what is there now, defaults included. */
+/** `stored`: the bytes to store, untouched parts as they were read. `view`: what is there now, defaults included, as far as it is known. */
 export type PrintForm = 'stored' | 'view';
 
 export function printObject(shape: ObjectShape, view: object, form: PrintForm): JsonObject {
@@ -18,8 +19,9 @@ export function printObject(shape: ObjectShape, view: object, form: PrintForm): 
   const printed = emptyObject<JsonValue | undefined>();
   for (const [name, value] of inGoOrder(shape, view)) {
     const field = shape.fields.get(name);
-    if (field === undefined) printed[name] = value as JsonValue | undefined;
-    else if (!isLeftOut(field, value)) {
+    if (field === undefined) {
+      if (form === 'stored') printed[name] = value as JsonValue | undefined;
+    } else if (!isLeftOut(field, value)) {
       const json = printValue(field.shape, value, form);
       if (form === 'stored' || !field.hiddenWhenEmpty || !isEmptyObject(json)) printed[name] = json;
     }

@@ -105,6 +105,7 @@ class Reader {
     if (isAbsent || (field.presence !== 'required' && !field.kept && isEmptyValue(field, value))) {
       // Go would not print it. A default that is not the empty value itself comes in its place.
       if (value !== undefined) this.#differences++;
+      if (field.presence === 'default') this.#fillIn(field, path, view);
       return;
     }
     view[field.name] = this.#value(field.shape, value, path);

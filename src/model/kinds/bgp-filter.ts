@@ -24,6 +24,8 @@ const operation = () =>
     setPriority: z.object({value: integer(...ROUTE_PRIORITIES)}).optional(),
   });
 
+type Operation = FieldsOf<typeof operation>;
+
 const filterRule = (family: Family) => {
   const prefixLength = () => narrow('int32', integer(0, bitsOf(family))).optional();
   return titled(
@@ -79,7 +81,13 @@ function filterRuleViolations(rule: BGPFilterRule, path: string): Violation[] {
   if (action === 'Reject' && operations.length > 0)
     violations.push(violation(`${path}.operations`, operations, 'must go with action Accept'));
   for (const [i, fields] of operations.entries())
-    if (Object.values(fields).filter((value) => value !== undefined).length !== 1)
+    if (!hasOneOperation(fields))
       violations.push(violation(`${path}.operations[${i}]`, fields, 'must have exactly one operation'));
   return violations;
+}
+
+/** What a later Calico wrote beside the operation, or instead of it, is not ours to judge. */
+function hasOneOperation({addCommunity, prependASPath, setPriority, ...unknown}: Operation): boolean {
+  const known = [addCommunity, prependASPath, setPriority].filter((value) => value !== undefined);
+  return known.length === 1 || (known.length === 0 && Object.keys(unknown).length > 0);
 }

@@ -28,6 +28,6 @@ export const StagedGlobalNetworkPolicy = defineKind({
   beforeWrite: completeStagedPolicy,
   rules: ({spec: policy}) =>
     policy.stagedAction === 'Delete'
-      ? stagedDeletionViolations(policy)
+      ? stagedDeletionViolations(policy, spec())
       : [...policyViolations(policy, true), ...hostPolicyViolations(policy)],
 });

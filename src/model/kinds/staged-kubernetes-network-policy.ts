@@ -20,7 +20,7 @@ export const StagedKubernetesNetworkPolicy = defineKind({
   spec,
   rules: ({spec: policy}) =>
     policy.stagedAction === 'Delete'
-      ? stagedDeletionViolations(withoutEmptySelector(policy))
+      ? stagedDeletionViolations(withoutEmptySelector(policy), spec())
       : convertRules(policy).dropped,
 });
 

@@ -27,5 +27,5 @@ export const StagedNetworkPolicy = defineKind({
   storedMetadata: policyMetadata,
   beforeWrite: completeStagedPolicy,
   rules: ({spec: policy}) =>
-    policy.stagedAction === 'Delete' ? stagedDeletionViolations(policy) : policyViolations(policy, false),
+    policy.stagedAction === 'Delete' ? stagedDeletionViolations(policy, spec()) : policyViolations(policy, false),
 });

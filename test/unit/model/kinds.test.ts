@@ -3,13 +3,17 @@ import {readFileSync} from 'node:fs';
 import t from 'tap';
 import {parseJson} from '../../../src/lib/exact-json.ts';
 import {parseKey} from '../../../src/model/keys.ts';
+import type {ResourceKind} from '../../../src/model/kind.ts';
+import {BGPFilter} from '../../../src/model/kinds/bgp-filter.ts';
 import {FelixConfiguration} from '../../../src/model/kinds/felix-configuration.ts';
+import {GlobalNetworkPolicy} from '../../../src/model/kinds/global-network-policy.ts';
 import {IPPool, overlappingPool, poolChangeViolations} from '../../../src/model/kinds/ip-pool.ts';
 import {Node} from '../../../src/model/kinds/node.ts';
 import {Profile} from '../../../src/model/kinds/profile.ts';
+import {StagedGlobalNetworkPolicy} from '../../../src/model/kinds/staged-global-network-policy.ts';
 import {WorkloadEndpoint} from '../../../src/model/kinds/workload-endpoint.ts';
 import {KINDS, kindNamed, kindOfAlias, kindOfPlural, requireKind} from '../../../src/model/kinds.ts';
-import {labelMap} from '../../../src/model/resource.ts';
+import {labelMap, type Resource} from '../../../src/model/resource.ts';
 import {formatViolation} from '../../../src/model/violation.ts';
 import {readStored} from './captured.ts';
 
@@ -127,9 +131,32 @@ void t.test('unknown fields and exact integers survive, untouched and edited', a
   );
   const pool = IPPool.decode(text, POOL_KEY);
   t.equal(IPPool.encode(pool), text);
+  t.notMatch(JSON.stringify(IPPool.toJson(pool)), /fromTheFuture|constructor/, 'people do not see them');
   const edited = IPPool.encode(IPPool.complete({...pool, spec: {...pool.spec, disabled: true}}));
   t.match(edited, '"cidr":"10.0.0.0/16","fromTheFuture":{"b":18446744073709551615,"a":[1.5,null]},"vxlanMode"');
   t.match(edited, '"blockSize":26,"__proto__":{"x":1},"constructor":"c","nodeSelector"');
+});
+
+void t.test('rules about several fields leave unknown ones alone, and these keep their place', async (t) => {
+  const stored = (kind: string, spec: string): string =>
+    `{"kind":"${kind}","apiVersion":"projectcalico.org/v3","metadata":{"name":"p"},"spec":${spec}}`;
+  const check = <R extends Resource>(kind: ResourceKind<R>, spec: string) =>
+    kind.check(kind.decode(stored(kind.kind, spec), kind.key({name: 'p', namespace: 'n'}))).map(formatViolation);
+  t.same(check(StagedGlobalNetworkPolicy, '{"stagedAction":"Delete","tier":"default","future":1}'), []);
+  t.match(check(StagedGlobalNetworkPolicy, '{"stagedAction":"Delete","tier":"default","order":1}'), [
+    /spec\.order = 1/,
+  ]);
+  const filter = (operation: string) =>
+    check(BGPFilter, `{"exportV4":[{"action":"Accept","operations":[${operation}]}]}`);
+  t.same(filter('{"setPriority":{"value":1},"future":1}'), []);
+  t.same(filter('{"future":1}'), [], 'an operation of a later Calico');
+  t.match(filter('{}'), [/must have exactly one operation/]);
+  t.match(filter('{"setPriority":{"value":1},"addCommunity":{"value":"1:2"}}'), [/must have exactly one operation/]);
+
+  const policy = `{"kind":"GlobalNetworkPolicy","apiVersion":"projectcalico.org/v3","metadata":{"name":"p","labels":{"projectcalico.org/tier":"default"},"annotations":{"projectcalico.org/metadata":"{\\"name\\":\\"p\\"}"},"future":1},"spec":{"tier":"default","types":["Ingress"]}}`;
+  const read = GlobalNetworkPolicy.decode(policy, GlobalNetworkPolicy.key({name: 'p'}));
+  t.same(read.metadata.annotations, {});
+  t.equal(GlobalNetworkPolicy.encode(GlobalNetworkPolicy.complete({...read, metadata: {...read.metadata}})), policy);
 });
 
 void t.test('another order of fields, nulls and old forms are written back as they were', async (t) => {
