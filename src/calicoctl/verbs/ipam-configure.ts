@@ -13,18 +13,22 @@ const DECLARATION: CommandDeclaration = {
     {long: 'strictaffinity', value: 'true/false', help: 'nodes take no address from the block of another'},
     {long: 'max-blocks-per-host', value: 'number', help: 'blocks of one node at most, with strict affinity; 0: 20'},
     {long: 'kubevirt-ip-persistence', value: 'Enabled|Disabled', help: 'virtual machines keep their addresses'},
+    {long: 'ip-cooldown-seconds', value: 'number', help: 'an address that was released is not given again for so long'},
     CONFIG_FLAG,
     VERSION_FLAG,
   ],
   takesOperands: false,
 };
 
-type Changes = Partial<Pick<IpamConfig, 'strictAffinity' | 'maxBlocksPerHost' | 'kubeVirtVMAddressPersistence'>>;
+type Changes = Partial<
+  Pick<IpamConfig, 'strictAffinity' | 'maxBlocksPerHost' | 'kubeVirtVMAddressPersistence' | 'ipCooldownSeconds'>
+>;
 
 const TITLES: Readonly<Record<keyof Changes, string>> = {
   strictAffinity: 'StrictAffinity',
   maxBlocksPerHost: 'MaxBlocksPerHost',
   kubeVirtVMAddressPersistence: 'KubeVirtVMAddressPersistence',
+  ipCooldownSeconds: 'IPCooldownSeconds',
 };
 
 export async function runIpamConfigure(io: Io, rest: readonly string[]): Promise<number> {
@@ -52,12 +56,14 @@ function changesOf(args: Arguments): Changes {
   const strictAffinity = givenValue('strictaffinity');
   const maxBlocks = givenValue('max-blocks-per-host');
   const persistence = givenValue('kubevirt-ip-persistence');
-  if (strictAffinity === undefined && maxBlocks === undefined && persistence === undefined)
+  const cooldown = givenValue('ip-cooldown-seconds');
+  if ([strictAffinity, maxBlocks, persistence, cooldown].every((value) => value === undefined))
     throw new Failure('at least one configuration option must be specified');
   return {
     ...(strictAffinity === undefined ? {} : {strictAffinity: parseBoolean(strictAffinity)}),
     ...(maxBlocks === undefined ? {} : {maxBlocksPerHost: parseNumber(maxBlocks)}),
     ...(persistence === undefined ? {} : {kubeVirtVMAddressPersistence: parsePersistence(persistence)}),
+    ...(cooldown === undefined ? {} : {ipCooldownSeconds: parseSeconds(cooldown)}),
   };
 }
 
@@ -76,4 +82,9 @@ function parseNumber(text: string): number {
 function parsePersistence(text: string): 'Enabled' | 'Disabled' {
   if (text === 'Enabled' || text === 'Disabled') return text;
   throw new Failure('invalid value for --kubevirt-ip-persistence. Use Enabled or Disabled');
+}
+
+function parseSeconds(text: string): number {
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
+  throw new Failure('invalid value for --ip-cooldown-seconds. Use a number of seconds');
 }
