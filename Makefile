@@ -6,6 +6,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 help:
 	@echo 'make demo [KEEP=1]   three nodes, six pods, real packets; KEEP=1 leaves it running'
+	@echo '     [STORE=etcd]     on an etcd that is killed and started again in the middle'
 	@echo 'make test            all tests; TIER=unit|kernel|cluster or FILES="..." for some'
 	@echo 'make lint            types, linter, formatter'
 	@echo 'make bench           all measurements; NAME="cni routes" for some'
@@ -37,7 +38,7 @@ bench: native
 	@node bench/run.ts $(NAME)
 
 demo: native
-	@KEEP=$(KEEP) node test/lab/demo.ts
+	@KEEP=$(KEEP) STORE=$(STORE) node test/lab/demo.ts
 
 clean:
 	rm -rf node_modules native/build dist

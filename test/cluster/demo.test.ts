@@ -71,13 +71,14 @@ class Demo {
 const nodeDemo = (environment: Record<string, string> = {}) =>
   new Demo([process.execPath, 'test/lab/demo.ts'], environment);
 
-await t.test('make demo', async (t) => {
-  // Otherwise make would install the packages anew, and take them away from under this test.
+/** Otherwise make would install the packages anew, and take them away from under this test. */
+async function requireInstalled(): Promise<void> {
   const question = await runProgram(['make', '-q', '-C', root, 'node_modules/.installed']);
-  if (question.code !== 0) {
-    t.fail('the npm packages are not up to date: run make setup first');
-    return;
-  }
+  if (question.code !== 0) throw new Error('the npm packages are not up to date: run make setup first');
+}
+
+await t.test('make demo', async (t) => {
+  await requireInstalled();
   const demo = new Demo(['make', 'demo']);
   t.teardown(() => demo.child.kill('SIGTERM'));
   t.equal(await demo.exitCode(), 0, 'exit code 0', {output: demo.output});
@@ -91,6 +92,44 @@ await t.test('make demo', async (t) => {
   t.match(output, /10\.244\.\d+\.\d+\/26/, 'blocks');
   t.match(output, /felix_resync_state 3/, 'metrics');
   nothingStays(t, demo);
+});
+
+await t.test('make demo STORE=etcd', async (t) => {
+  await requireInstalled();
+  const demo = new Demo(['make', 'demo', 'STORE=etcd']);
+  t.teardown(() => demo.child.kill('SIGTERM'));
+  t.equal(await demo.exitCode(), 0, 'exit code 0', {output: demo.output});
+  const {output} = demo;
+  const row = (name: string, columns: number) => new RegExp(`^ *${name}(?: +(?:-|\\d+\\.\\d)){${columns}}$`, 'm');
+  t.match(output, row('pod1a', 6), 'the matrix before');
+  t.match(output, /SIGKILL to etcd/);
+  t.equal(
+    output.match(/^ {2}cannot connect to etcd: https:\/\/10\.99\.1\.250:2379: connect: /gm)?.length,
+    2,
+    'ADD and DEL say what could not be reached',
+  );
+  t.equal(output.match(/\/liveness: 200, \/readiness: 503: datastore out of step: .*10\.99\.1\.250/g)?.length, 3);
+  t.match(output, /^ {2}[1-9]\d* datagrams .* none was lost$/m);
+  t.match(output, row('pod1new', 8), 'the matrix afterwards');
+  nothingStays(t, demo);
+});
+
+await t.test('etcd dies before its time', async (t) => {
+  const demo = nodeDemo({STORE: 'etcd'});
+  t.teardown(() => demo.child.kill('SIGTERM'));
+  await demo.printed(/six pods/);
+  const etcd = demo.offspring.find(/^etcd --data-dir/);
+  if (etcd === undefined) throw new Error(`there is no etcd:\n${demo.offspring.alive().join('\n')}`);
+  process.kill(etcd, 'SIGKILL');
+  t.equal(await demo.exitCode(), 1, 'exit code 1', {output: demo.output});
+  t.match(demo.output, /FAILED:\n[\s\S]*10\.99\.1\.250:2379/, 'and what could not be reached');
+  nothingStays(t, demo);
+});
+
+await t.test('a store that is none', async (t) => {
+  const demo = nodeDemo({STORE: 'paper'});
+  t.equal(await demo.exitCode(), 1);
+  t.match(demo.output, /STORE is paper: it must be embedded or etcd/);
 });
 
 await t.test('one failed cell', async (t) => {
@@ -137,22 +176,25 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
     nothingStays(t, demo);
   });
 
-await t.test('KEEP=1 leaves it running and says how to look around and how to stop it', async (t) => {
-  const demo = nodeDemo({KEEP: '1'});
-  const stop = () => runProgram([process.execPath, `${root}/test/lab/remove-lab.ts`, demo.lab]);
-  t.teardown(stop);
-  t.equal(await demo.exitCode(), 0, 'exit code 0', {output: demo.output});
-  const enter = / {2}(nsenter \S.*) ip route$/m.exec(demo.output)?.[1];
-  t.type(enter, 'string', 'it says how to look around');
-  const routes = await runProgram(['sh', '-c', `${enter} ip route`]);
-  t.match(routes.stdout, /dev cali/, 'the pods are there');
-  const health = await runProgram(['sh', '-c', `${enter} ${root}/bin/calico-node -felix-live -felix-ready`]);
-  t.equal(health.code, 0, 'the agent runs');
-  const remove = /(node_modules\/\.bin\/node test\/lab\/remove-lab\.ts clab\d+)$/m.exec(demo.output)?.[1];
-  t.type(remove, 'string', 'it says how to stop it');
-  execFileSync('sh', ['-c', remove ?? 'false'], {cwd: root});
-  nothingStays(t, demo);
-});
+for (const store of ['embedded', 'etcd'])
+  await t.test(`KEEP=1 leaves it running on ${store} and says how to look around and how to stop it`, async (t) => {
+    const demo = nodeDemo({KEEP: '1', STORE: store});
+    const stop = () => runProgram([process.execPath, `${root}/test/lab/remove-lab.ts`, demo.lab]);
+    t.teardown(stop);
+    t.equal(await demo.exitCode(), 0, 'exit code 0', {output: demo.output});
+    const enter = / {2}(nsenter \S.*) ip route$/m.exec(demo.output)?.[1];
+    t.type(enter, 'string', 'it says how to look around');
+    const routes = await runProgram(['sh', '-c', `${enter} ip route`]);
+    t.match(routes.stdout, /dev cali/, 'the pods are there');
+    const health = await runProgram(['sh', '-c', `${enter} ${root}/bin/calico-node -felix-live -felix-ready`]);
+    t.equal(health.code, 0, 'the agent runs');
+    const calicoctl = / {2}(nsenter \S.* get workloadendpoints)$/m.exec(demo.output)?.[1] ?? 'false';
+    t.match((await runProgram(['sh', '-c', calicoctl])).stdout, /\bpod2a\b/, 'the datastore is there');
+    const remove = /(node_modules\/\.bin\/node test\/lab\/remove-lab\.ts clab\d+)$/m.exec(demo.output)?.[1];
+    t.type(remove, 'string', 'it says how to stop it');
+    execFileSync('sh', ['-c', remove ?? 'false'], {cwd: root});
+    nothingStays(t, demo);
+  });
 
 t.same(snapshotDifference(before, hostSnapshot()), [], "the machine's own network namespace is as it was");
 t.same(machineFolders(), foldersBefore, 'and so are the folders an agent uses');

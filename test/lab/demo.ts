@@ -1,14 +1,18 @@
 /**
  * `make demo`: the main job on real input. Three nodes in namespaces, two on one subnet and one behind a router; one
- * agent each on one embedded store; six pods made through the CNI binary; packets between all of them.
+ * agent each on one embedded store; six pods made through the CNI binary; packets between all of them. With STORE=etcd the
+ * agents share an etcd on their network, which is killed and started again in the middle.
  *
  * Exit code 1 as soon as one cell of the matrix, or one expectation about encapsulation, fails. Everything made is
  * removed at the end, on Ctrl-C and on failure; with KEEP=1 it stays, and how to look around is printed.
  */
-import {Lab} from './lab.ts';
+import {demonstrateOutage} from './demo-outage.ts';
+import {heading, printMatrix, step} from './demo-output.ts';
+import {Lab, type LabStore, parseLabStore} from './lab.ts';
 import type {LabNode} from './lab-node.ts';
 import type {LabPod} from './lab-pod.ts';
-import {type Cell, failedCells, measureMatrix, TCP_BYTES, UDP_BYTES} from './matrix.ts';
+import {failedCells, measureMatrix, TCP_BYTES, UDP_BYTES} from './matrix.ts';
+import {programs} from './programs.ts';
 import {VxlanCounters} from './vxlan-counters.ts';
 
 const keep = process.env.KEEP === '1';
@@ -40,17 +44,19 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 const startedMs = performance.now();
 const failures: string[] = [];
 try {
-  lab = await step('three nodes: two on subnet 1, one behind a router', () => Lab.create({subnets: 2, keep}));
+  const store = parseLabStore(process.env.STORE);
+  lab = await step('three nodes: two on subnet 1, one behind a router', () => Lab.create({subnets: 2, keep, store}));
   console.log(`  namespaces and files of this lab: ${lab.name}-*, ${lab.folder}`);
-  await runDemo(lab);
+  await runDemo(lab, store);
 } catch (error) {
   if (!interrupted) failures.push(error instanceof Error ? error.message : String(error));
 }
 if (!interrupted) await finish();
 
-async function runDemo(made: Lab): Promise<void> {
+async function runDemo(made: Lab, store: LabStore): Promise<void> {
   for (const node of NODES) await made.addNode(node);
-  await step('an agent on each node (embedded store shared by all)', async () => {
+  const shared = store === 'etcd' ? `etcd at ${made.etcd.endpoint}, with client certificates` : 'embedded store';
+  await step(`an agent on each node (${shared}, shared by all)`, async () => {
     const pool = {CALICO_IPV4POOL_CIDR: POOL, CALICO_IPV4POOL_VXLAN: 'CrossSubnet', CALICO_IPV6POOL_CIDR: 'none'};
     for (const node of made.nodes) node.startAgent(pool);
     await Promise.all(made.nodes.map((node) => node.waitUntilReady()));
@@ -66,14 +72,22 @@ async function runDemo(made: Lab): Promise<void> {
   await show(first, pods);
 
   const counters = await VxlanCounters.install(made);
+  await checkMatrix(pods);
+  await checkEncapsulation(made, counters);
+  await showHealth(made);
+  if (store !== 'etcd') return;
+  const outage = await demonstrateOutage(made, pods);
+  failures.push(...outage.failures);
+  await checkMatrix(outage.pods);
+}
+
+async function checkMatrix(pods: readonly LabPod[]): Promise<void> {
   const cells = await step(
     `pod-to-pod matrix: ICMP, ${TCP_BYTES / 1e6} MB of TCP there and back, a datagram of ${UDP_BYTES} bytes`,
     () => measureMatrix(pods, {onCell: ({ok}) => process.stdout.write(ok ? '.' : 'x')}),
   );
   printMatrix(pods, cells);
   failures.push(...failedCells(cells));
-  await checkEncapsulation(made, counters);
-  await showHealth(made);
 }
 
 async function show(node: LabNode, pods: readonly LabPod[]): Promise<void> {
@@ -85,20 +99,6 @@ async function show(node: LabNode, pods: readonly LabPod[]): Promise<void> {
   if (blocks.code !== 0) failures.push(`calicoctl ipam show: exit code ${blocks.code}`);
   heading(`routes of ${node.name}`);
   console.log((await node.must(['ip', 'route'])).trimEnd());
-}
-
-function printMatrix(pods: readonly LabPod[], cells: readonly Cell[]): void {
-  heading('milliseconds for the megabyte there and back (XX: something failed)');
-  const width = 8;
-  console.log(['from \\ to', ...pods.map((pod) => pod.name)].map((text) => text.padStart(width + 1)).join(''));
-  for (const from of pods) {
-    const row = pods.map((to) => {
-      const pair = cells.filter((cell) => cell.from === from && cell.to === to);
-      if (pair.length === 0) return '-';
-      return pair.every((cell) => cell.ok) ? (pair.find((cell) => cell.probe === 'tcp')?.ms ?? 0).toFixed(1) : 'XX';
-    });
-    console.log([from.name, ...row].map((text) => text.padStart(width + 1)).join(''));
-  }
 }
 
 /** Across subnets the router must have seen VXLAN, within a subnet nobody must have. */
@@ -141,9 +141,8 @@ async function finish(): Promise<void> {
     console.log(`\nthe lab ${lab.name} keeps running. Look around:`);
     console.log(`  ${node?.enter.join(' ')} ip route`);
     console.log(`  ${node?.enter.join(' ')} ip netns exec pod1a ping <address>`);
-    console.log(
-      `  DATASTORE_TYPE=embedded CALICO_STORE=${node?.facts.storeFolder} bin/calicoctl get workloadendpoints`,
-    );
+    const settings = Object.entries(lab.storeEnvironment).map(([name, value]) => `${name}=${value}`);
+    console.log(`  ${node?.enter.join(' ')} env ${settings.join(' ')} ${programs.calicoctl} get workloadendpoints`);
     console.log(`  tail -f ${node?.agentLogFile}`);
     console.log(`stop it:\n  node_modules/.bin/node test/lab/remove-lab.ts ${lab.name}`);
   } else {
@@ -151,16 +150,4 @@ async function finish(): Promise<void> {
   }
   console.log(`\n${failures.length === 0 ? 'done' : 'failed'} in ${seconds} s`);
   process.exit(failures.length === 0 ? 0 : 1);
-}
-
-function heading(text: string): void {
-  console.log(`\n-- ${text}`);
-}
-
-async function step<T>(name: string, work: () => Promise<T>): Promise<T> {
-  process.stdout.write(`* ${name} `);
-  const beganMs = performance.now();
-  const result = await work();
-  console.log(` ${((performance.now() - beganMs) / 1000).toFixed(2)} s`);
-  return result;
 }
