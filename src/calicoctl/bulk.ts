@@ -28,12 +28,19 @@ export interface Verb {
 
 /** Every target of the file named by `--filename`; undefined when there is none and that is fine. */
 export async function fileTargets(io: Io, args: Arguments, filename: string): Promise<readonly Target[] | undefined> {
-  const {readTextDocuments, nothingIn} = await import('./input/text-documents.ts');
-  const {documentTargets} = await import('./input/targets.ts');
-  const targets = documentTargets(await readTextDocuments(io, filename, args.has('recursive')));
+  const {readTextFiles} = await import('./input/text-documents.ts');
+  const {TargetReader} = await import('./input/targets.ts');
+  const reader = new TargetReader();
+  const mayBeEmpty = args.has('skip-empty');
+  const targets: Target[] = [];
+  for (const {name, documents} of await readTextFiles(io, filename, args.has('recursive'))) {
+    const found = documents.flatMap((document) => reader.read(document));
+    if (found.length === 0 && !mayBeEmpty) throw new NothingSpecified(`no resources specified in file ${name}`);
+    targets.push(...found);
+  }
   if (targets.length > 0) return targets;
-  if (args.has('skip-empty')) return undefined;
-  throw new NothingSpecified(await nothingIn(io, filename));
+  if (mayBeEmpty) return undefined;
+  throw new NothingSpecified(`no resources specified in directory ${filename}`);
 }
 
 /** A file without resources. */

@@ -195,7 +195,8 @@ export const GROUPS: Readonly<Record<string, {readonly usage: string; readonly h
     diags        Gather a diagnostics bundle for a Calico node.
     checksystem  Verify the compute host is able to run a Calico node instance.
 `,
-    'Node specific commands for calicoctl.',
+    `Node specific commands for calicoctl.  These commands must be run directly on
+  the compute host running the Calico node instance.`,
     '\n',
   ),
   datastore: group(
@@ -211,6 +212,18 @@ export const GROUPS: Readonly<Record<string, {readonly usage: string; readonly h
     '',
   ),
 };
+
+/** The commands of `datastore migrate`. */
+export const MIGRATE: {readonly usage: string; readonly help: string} = group(
+  'datastore migrate',
+  `    export  Export the contents of the etcdv3 datastore to yaml.
+  import  Store and convert yaml of resources into the Kubernetes datastore.
+  lock    Lock the datastore to prevent changes from occurring during datastore migration.
+  unlock  Unlock the datastore to allow changes once the migration is completed.
+`,
+  'Migration specific commands.',
+  '\n',
+);
 
 function group(name: string, commands: string, description: string, end: string): {usage: string; help: string} {
   const usage = `Usage:\n  calicoctl ${name} <command> [<args>...]\n`;

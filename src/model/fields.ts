@@ -42,9 +42,9 @@ export const ipAddress = (): z.ZodString => textThat((text) => familyOf(text) !=
 export const ipv4Address = (): z.ZodString => textThat((text) => familyOf(text) === 4, 'must be an IPv4 address');
 export const ipv6Address = (): z.ZodString => textThat((text) => familyOf(text) === 6, 'must be an IPv6 address');
 
-/** An address, or a network whose host bits may be set. */
+/** An address, or a network whose host bits may be set. Text without characters is one of no addresses, as in Calico. */
 export const cidrOrIp = (): z.ZodString =>
-  textThat((text) => parseIpWithPrefix(text) !== undefined, 'must be an IP address or a CIDR');
+  textThat((text) => text === '' || parseIpWithPrefix(text) !== undefined, 'must be an IP address or a CIDR');
 
 /** An address of a family with the length of its subnet; Calico takes a bare address too. */
 export const interfaceAddress = (family: Family): z.ZodString =>
@@ -134,24 +134,28 @@ export function unquoteNumber(value: string | number): string | number {
   return typeof value === 'string' && /^[0-9]{1,10}$/.test(value) ? Number(value) : value;
 }
 
-const PORT_RANGE_RULE = 'must be a port or a range min:max';
+const PORT_RANGE_RULE = 'must be a port 1 to 65535 or a range min:max';
 /** A number, or `min:max`; ports. */
-export const portRange = (): z.ZodType<string | number> =>
+export const portRange = (): z.ZodType<string | number> => portsThat(isPortRange, PORT_RANGE_RULE);
+
+/** The same, or a name, which means nothing here but is taken by Calico. */
+export const portRangeOrName = (): z.ZodType<string | number> =>
+  portsThat(
+    (value) => isPortRange(value) || /^[a-zA-Z0-9_.-]*[a-zA-Z_.-][a-zA-Z0-9_.-]*$/.test(String(value)),
+    `${PORT_RANGE_RULE}, or the name of a port`,
+  );
+
+const portsThat = (isRight: (value: string | number) => boolean, rule: string): z.ZodType<string | number> =>
   narrow(
     'Port',
-    normalised(
-      z
-        .union([z.string(), z.int()])
-        .overwrite(unquoteNumber)
-        .refine(isPortRange, PORT_RANGE_RULE)
-        .describe(PORT_RANGE_RULE),
-    ),
+    normalised(z.union([z.string(), z.int()]).overwrite(unquoteNumber).refine(isRight, rule).describe(rule)),
   );
 
 function isPortRange(value: string | number): boolean {
-  if (typeof value === 'number') return value >= 0 && value <= 65535;
-  const match = /^([0-9]{1,5}):([0-9]{1,5})$/.exec(value);
-  return match !== null && Number(match[1]) <= Number(match[2]) && Number(match[2]) <= 65535;
+  const match = /^([0-9]+)(?::([0-9]+))?$/.exec(String(value));
+  if (match === null) return false;
+  const [min, max] = [Number(match[1]), Number(match[2] ?? match[1])];
+  return min >= 1 && min <= max && max <= 65535;
 }
 
 /** A code point of differentiated services. */

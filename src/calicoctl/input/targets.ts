@@ -5,7 +5,7 @@
  * message says which document of which file.
  */
 import {AgentError, messageOf} from '../../lib/errors.ts';
-import {emptyObject, isJsonObject, type JsonObject, type JsonValue} from '../../lib/exact-json.ts';
+import {emptyObject, isJsonObject, type JsonObject, type JsonValue, printJson} from '../../lib/exact-json.ts';
 import type {ResourceId, ResourceKind} from '../../model/kind.ts';
 import {kindNamed, kindOfAlias} from '../../model/kinds.ts';
 import {API_VERSION} from '../../model/resource.ts';
@@ -46,25 +46,27 @@ export function documentTargets(documents: readonly TextDocument[], most = MOST_
 export const objectTarget = (object: JsonObject, failing: string): Target =>
   new TargetReader(1, failing).target(object, '');
 
-class TargetReader {
+/** Reads the documents of a command one after the other. */
+export class TargetReader {
   readonly #decoder = new GoDecoder();
   readonly #most: number;
   /** Begins the message about what cannot be read. */
   readonly #failing: string;
   #count = 0;
 
-  constructor(most: number, failing = 'failed to execute command: ') {
+  constructor(most = MOST_RESOURCES, failing = 'failed to execute command: ') {
     this.#most = most;
     this.#failing = failing;
   }
 
+  /** Throws a Failure that names the document. */
   read({text, origin}: TextDocument): readonly Target[] {
     return this.#resources(this.#parse(text, origin), origin).map((resource) => this.target(resource, origin));
   }
 
   #parse(text: string, origin: string): JsonValue {
     try {
-      return readYaml(text) ?? emptyObject();
+      return readYaml(text) ?? null;
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;
       throw this.#unreadable(`error converting YAML to JSON: yaml: ${messageOf(error)}`, origin, error);
@@ -73,14 +75,25 @@ class TargetReader {
 
   /** A document is a resource, a list of them, or a `...List` resource. */
   #resources(value: JsonValue, origin: string): readonly JsonObject[] {
-    if (Array.isArray(value)) return value.map((element: JsonValue) => this.#objectOf(element, origin));
-    if (!isJsonObject(value)) throw this.#notAResource(typeof value, origin);
-    const {kind, apiVersion, items} = value;
-    if (kind === undefined && apiVersion !== undefined) throw this.#notAResource('object', origin);
-    if (typeof kind !== 'string' || !kind.endsWith('List') || !Array.isArray(items)) return [value];
-    return items.map((item: JsonValue) => {
-      const object = this.#objectOf(item, origin);
-      return object.kind === undefined ? {...object, kind: kind.slice(0, -'List'.length), apiVersion} : object;
+    if (value === null) return [emptyObject()];
+    if (Array.isArray(value))
+      return value.flatMap((element: JsonValue) => this.#unlisted(this.#elementOf(element, origin), origin));
+    if (isJsonObject(value) && scalarText(value.kind) !== '') return this.#unlisted(value, origin);
+    throw this.#mismatch(value, '[]unstructured.Unstructured', origin);
+  }
+
+  #unlisted(object: JsonObject, origin: string): readonly JsonObject[] {
+    const {kind: listKind, apiVersion, metadata: _, items = null, ...unknown} = object;
+    const match = apiVersion === API_VERSION ? /^(.+)List$/.exec(scalarText(listKind)) : null;
+    const kind = kindNamed(match?.[1] ?? '');
+    if (kind === undefined || !isManagedKind(kind)) return [object];
+    this.#refuseUnknown(Object.keys(unknown), origin);
+    if (items !== null && !Array.isArray(items))
+      throw this.#unreadable(`${kind.kind}List: items must be a list`, origin);
+    return (items ?? []).map((item: JsonValue) => {
+      const resource: JsonObject = {kind: kind.kind, apiVersion, ...this.#objectOf(item, origin)};
+      if (resource.kind === kind.kind) return resource;
+      throw this.#unreadable(`${kind.kind}List: ${scalarText(resource.kind)} is not a ${kind.kind}`, origin);
     });
   }
 
@@ -99,22 +112,30 @@ class TargetReader {
         `${kind.kind} ${JSON.stringify(name)}: ${mismatches.map(formatViolation).join('; ')}`,
         origin,
       );
-    if (unknownFields.length > 0)
-      throw new Failure(
-        `field in document is not recognized or is in the wrong location: ${unknownFields.join(', ')}${placed(origin)}`,
-      );
+    this.#refuseUnknown(unknownFields, origin);
     return {kind, name, namespace: scalarText(metadata.namespace) || undefined, document: value};
+  }
+
+  /** As in Calico the first is named. */
+  #refuseUnknown([field]: readonly string[], origin: string): void {
+    if (field === undefined) return;
+    throw new Failure(`field in document is not recognized or is in the wrong location: ${field}${placed(origin)}`);
   }
 
   #objectOf(value: JsonValue, origin: string): JsonObject {
     if (isJsonObject(value)) return value;
-    throw this.#notAResource(typeof value, origin);
+    throw this.#mismatch(value, 'map[string]interface {}', origin);
   }
 
-  #notAResource(type: string, origin: string): Failure {
-    const target = 'Go value of type []unstructured.Unstructured';
+  #elementOf(value: JsonValue, origin: string): JsonObject {
+    if (value === null || (isJsonObject(value) && scalarText(value.kind) === ''))
+      throw this.#unreadable(`${DECODING}Object 'Kind' is missing in '${printJson(value)}'`, origin);
+    return this.#objectOf(value, origin);
+  }
+
+  #mismatch(value: JsonValue, target: string, origin: string): Failure {
     return this.#unreadable(
-      `error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${type} into ${target}`,
+      `${DECODING}json: cannot unmarshal ${goName(value)} into Go value of type ${target}`,
       origin,
     );
   }
@@ -122,6 +143,14 @@ class TargetReader {
   #unreadable(problem: string, origin: string, cause?: unknown): Failure {
     return new Failure(`${this.#failing}${problem}${placed(origin)}`, {cause});
   }
+}
+
+const DECODING = 'error unmarshaling JSON: while decoding JSON: ';
+
+/** What Go calls a type of JSON. */
+function goName(value: JsonValue): string {
+  if (Array.isArray(value)) return 'array';
+  return typeof value === 'boolean' ? 'bool' : typeof value === 'bigint' ? 'number' : typeof value;
 }
 
 /** Where a document is, when that is not obvious. */

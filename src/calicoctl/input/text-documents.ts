@@ -19,25 +19,37 @@ const MOST_DOCUMENTS = 10_000;
 const MOST_FILES = 10_000;
 const EXTENSIONS = ['.yaml', '.yml', '.json'];
 
-/** The documents of `name`: a file, a folder (with `recursive` also what is below), or `-`. */
-export async function readTextDocuments(
+/** A file, or standard input, with its documents; there are none in an empty one. */
+export interface TextFile {
+  readonly name: string;
+  readonly documents: readonly TextDocument[];
+}
+
+/** The files of `name`: itself, those of a folder (with `recursive` also what is below), or standard input for `-`. */
+export async function readTextFiles(
   io: Pick<Io, 'folder' | 'readStdin'>,
   name: string,
   recursive: boolean,
-): Promise<readonly TextDocument[]> {
-  if (name === '-') return documentsOf(await readText(io, name), undefined);
-  const path = resolve(io.folder, name);
-  const isFolder = await explained(name, async () => (await stat(path)).isDirectory());
-  if (!isFolder) return documentsOf(await readText(io, name), name, false);
-  const files: string[] = [];
-  await collectFiles(path, name, recursive, files);
-  const documents: TextDocument[] = [];
-  for (const file of files) {
-    documents.push(...documentsOf(await readText(io, file), file, true));
-    if (documents.length > MOST_DOCUMENTS) throw tooMany(MOST_DOCUMENTS, 'documents', name);
+): Promise<readonly TextFile[]> {
+  if (name === '-' || !(await isFolder(io, name)))
+    return [{name, documents: documentsOf(await readText(io, name), placeOf(name))}];
+  const names: string[] = [];
+  await collectFiles(resolve(io.folder, name), name, recursive, names);
+  const files: TextFile[] = [];
+  let count = 0;
+  for (const file of names) {
+    const documents = documentsOf(await readText(io, file), file, true);
+    count += documents.length;
+    if (count > MOST_DOCUMENTS) throw tooMany(MOST_DOCUMENTS, 'documents', name);
+    files.push({name: file, documents});
   }
-  return documents;
+  return files;
 }
+
+const isFolder = ({folder}: Pick<Io, 'folder'>, name: string): Promise<boolean> =>
+  explained(name, async () => (await stat(name === '' ? '' : resolve(folder, name))).isDirectory());
+
+const placeOf = (name: string): string => (name === '-' ? 'standard input' : name);
 
 /** The text of one file, or of standard input; `limit` is in bytes. */
 export function readText(io: Pick<Io, 'folder' | 'readStdin'>, name: string, limit = LARGEST_FILE): Promise<string> {
@@ -46,14 +58,9 @@ export function readText(io: Pick<Io, 'folder' | 'readStdin'>, name: string, lim
   );
 }
 
-/** The documents of a text that was read. */
-export const splitDocuments = (text: string, name: string): readonly TextDocument[] => documentsOf(text, name, false);
-
-/** What to say when there was nothing. */
-export async function nothingIn(io: Pick<Io, 'folder'>, name: string): Promise<string> {
-  const isFolder = name !== '-' && (await stat(resolve(io.folder, name))).isDirectory();
-  return `no resources specified in ${isFolder ? 'directory' : 'file'} ${name}`;
-}
+/** The documents of a text that was read, without those that are blank. */
+export const splitDocuments = (text: string, name: string): readonly TextDocument[] =>
+  documentsOf(text, name).filter((document) => document.text.trim() !== '');
 
 async function collectFiles(path: string, name: string, recursive: boolean, files: string[]): Promise<void> {
   const entries = await explained(name, () => readdir(path, {withFileTypes: true}));
@@ -62,7 +69,7 @@ async function collectFiles(path: string, name: string, recursive: boolean, file
     const entryName = join(name, entry.name);
     if (entry.isDirectory()) {
       if (recursive) await collectFiles(join(path, entry.name), entryName, recursive, files);
-    } else if (EXTENSIONS.some((extension) => entry.name.endsWith(extension))) files.push(entryName);
+    } else if (EXTENSIONS.some((extension) => entry.name.toLowerCase().endsWith(extension))) files.push(entryName);
     if (files.length > MOST_FILES) throw tooMany(MOST_FILES, 'files', name);
   }
 }
@@ -110,18 +117,22 @@ async function explained<T>(name: string, read: () => Promise<T>): Promise<T> {
 function reasonOf(name: string, cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   if (code === 'ENOENT') return `open ${name}: no such file or directory`;
+  if (code === 'ENOTDIR') return `open ${name}: not a directory`;
   if (code === 'EACCES') return `open ${name}: permission denied`;
   return `read ${name}: ${cause instanceof Error ? cause.message : String(cause)}`;
 }
 
-/** Split at lines that begin with `---`, as Calico does; what is blank is nothing. */
-function documentsOf(text: string, name: string | undefined, alwaysNamed = false): readonly TextDocument[] {
-  const parts = text.split(/\n---[^\n]*(?:\n|$)/, MOST_DOCUMENTS + 1);
-  if (parts.length > MOST_DOCUMENTS) throw tooMany(MOST_DOCUMENTS, 'documents', name ?? '-');
-  const isOne = parts.filter((part) => part.trim() !== '').length <= 1;
-  return parts.flatMap((part, i) => {
-    if (part.trim() === '') return [];
-    const place = name ?? 'standard input';
-    return [{text: part, origin: isOne ? (alwaysNamed ? place : '') : `document ${i + 1} of ${place}`}];
+/**
+ * Split at lines that begin with `---`, as Calico does: what stands before the first such line is a document too, blank or
+ * not; after the last one only what is not empty.
+ */
+function documentsOf(text: string, place: string, alwaysNamed = false): readonly TextDocument[] {
+  const parts = text.split(/\n---[^\n]*(?:\n|$)/, MOST_DOCUMENTS + 2);
+  if (parts.at(-1) === '') parts.pop();
+  if (parts.length > MOST_DOCUMENTS) throw tooMany(MOST_DOCUMENTS, 'documents', place);
+  const isOne = parts.length === 1;
+  return parts.map((part, i) => {
+    const origin = isOne ? (alwaysNamed ? place : '') : `document ${i + 1} of ${place}`;
+    return {text: part, origin};
   });
 }

@@ -7,6 +7,7 @@
  */
 import {
   isAlias,
+  isCollection,
   isMap,
   isScalar,
   isSeq,
@@ -30,13 +31,18 @@ const MOST_TOKENS = 4_000_000;
 /** The value of one YAML document; undefined when it holds nothing. Throws E_BAD_YAML, which names the line. */
 export function readYaml(text: string): JsonValue | undefined {
   const lines = new LineCounter();
-  const plain = text.replace(/^\uFEFF/, '');
+  const plain = text.replace(/^\uFEFF/, '').replaceAll(/\r\n?/g, '\n');
   checkTokens(plain);
   const document = parse(plain, lines);
-  const [error] = document.errors;
+  const end = endOfContents(document.contents);
+  const error = document.errors.find(({code, pos: [start]}) => code !== 'UNEXPECTED_TOKEN' || start < end);
   if (error !== undefined) throw badYaml(lines.linePos(error.pos[0]).line, problemOf(error));
   return document.contents === null ? undefined : new Walker(lines).value(document.contents, 0);
 }
+
+/** Go's reader stops where brackets at the top are closed, and never looks at what comes after. */
+const endOfContents = (contents: unknown): number =>
+  isCollection(contents) && contents.flow === true ? (contents.range?.[1] ?? 0) : Number.POSITIVE_INFINITY;
 
 function parse(text: string, lineCounter: LineCounter): ReturnType<typeof parseDocument> {
   try {

@@ -7,6 +7,7 @@ import {Failure} from '../failure.ts';
 import type {Io} from '../io.ts';
 import {lock, unlock} from '../rules/datastore-lock.ts';
 import {checkClusterVersion, type Session, withSession} from '../session.ts';
+import {MIGRATE} from '../usage.ts';
 
 const FLAGS = [CONFIG_FLAG, VERSION_FLAG];
 const LOCK: CommandDeclaration = {
@@ -22,8 +23,6 @@ const UNLOCK: CommandDeclaration = {
   takesOperands: false,
 };
 
-const USAGE = 'Usage:\n  calicoctl datastore migrate <command> [<args>...]';
-
 export async function runDatastoreMigrate(io: Io, [command = '', ...rest]: readonly string[]): Promise<number> {
   switch (command) {
     case 'lock':
@@ -34,8 +33,11 @@ export async function runDatastoreMigrate(io: Io, [command = '', ...rest]: reado
       return (await import('./datastore-export.ts')).runDatastoreExport(io, rest);
     case 'import':
       return (await import('./datastore-import.ts')).runDatastoreImport(io, rest);
+    case '':
+      throw new Failure(MIGRATE.usage.trimEnd());
     default:
-      throw new Failure(USAGE);
+      io.out(MIGRATE.help);
+      return 0;
   }
 }
 

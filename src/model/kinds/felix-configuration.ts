@@ -17,6 +17,7 @@ import {
   ipv6Address,
   isInterfaceName,
   portRange,
+  portRangeOrName,
   selector,
   textThat,
   usualDuration,
@@ -96,10 +97,12 @@ const routeTableIdRange = () => z.object({min: integer(1), max: integer(1, 42949
 
 /** `Auto`, or a duration in which Calico allows fractions. */
 const conntrackTimeout = () =>
-  textThat(
-    (text) => text === 'Auto' || /^(?:[0-9]*(?:\.[0-9]*)?(?:ms|s|h|m|us))+$/.test(text),
-    'must be Auto or a duration such as 20s',
-  ).optional();
+  kept(
+    textThat(
+      (text) => text === 'Auto' || /^(?:[0-9]*(?:\.[0-9]*)?(?:ms|s|h|m|us))+$/.test(text),
+      'must be Auto or a duration such as 20s',
+    ).optional(),
+  );
 
 const conntrackTimeouts = () =>
   z.object({
@@ -203,7 +206,7 @@ const spec = () =>
     usageReportingEnabled: z.boolean().optional(),
     usageReportingInitialDelay: plainDuration(),
     usageReportingInterval: plainDuration(),
-    natPortRange: portRange().optional(),
+    natPortRange: portRangeOrName().optional(),
     natOutgoingAddress: ipv4Address().optional(),
     natOutgoingExclusions: choice('IPPoolsOnly', 'IPPoolsAndHostIPs'),
     deviceRouteSourceAddress: ipv4Address().optional(),
@@ -254,7 +257,7 @@ const spec = () =>
     bpfKubeProxyIptablesCleanupEnabled: z.boolean().optional(),
     bpfKubeProxyMinSyncPeriod: plainDuration(),
     bpfKubeProxyHealthzPort: integer(0, 65535).optional(),
-    bpfPSNATPorts: portRange().optional(),
+    bpfPSNATPorts: portRangeOrName().optional(),
     bpfMapSizeNATFrontend: integer().optional(),
     bpfMapSizeNATBackend: integer().optional(),
     bpfMapSizeNATAffinity: integer().optional(),

@@ -6,7 +6,7 @@ import {z} from 'zod';
 import {integer} from '../fields.ts';
 import type {FieldsOf} from '../kind.ts';
 import {stringMap} from '../resource.ts';
-import {kept, titled} from '../schema.ts';
+import {kept, narrow, titled} from '../schema.ts';
 
 export const labelSelector = () =>
   titled(
@@ -31,7 +31,7 @@ const port = () =>
     z.object({
       protocol: z.string().optional(),
       port: z.union([z.string(), z.int()]).optional(),
-      endPort: integer().optional(),
+      endPort: narrow('int32', integer()).optional(),
     }),
   );
 

@@ -40,7 +40,7 @@ void t.test('a document that cannot be taken is named', async (t) => {
     ],
     [
       `${POOL}spec: {a: 1, b: 2}`,
-      'field in document is not recognized or is in the wrong location: a, b (document 2 of a.yaml)',
+      'field in document is not recognized or is in the wrong location: a (document 2 of a.yaml)',
     ],
     [
       `${POOL}metadata: {name: x}\nspec: {blockSize: "26"}`,
