@@ -3,26 +3,18 @@
  * start-up, tunnel addresses, agents, pods of one and of two families, 70 pods, a small pool, borrowing, release, strict
  * affinity, the end of a node. After every step etcd holds the keys and values that Calico had in it.
  */
-import {spawn} from 'node:child_process';
 import {createHash} from 'node:crypto';
-import {mkdirSync} from 'node:fs';
-import {join} from 'node:path';
 import t from 'tap';
 import {Lab} from '../lab/lab.ts';
 import type {LabNode} from '../lab/lab-node.ts';
 import {networkConfig} from '../lab/lab-pod.ts';
 import {programs} from '../lab/programs.ts';
-import {mustRun, type ProgramResult, runProgram} from '../lab/run-program.ts';
-import {eventually} from './support/eventually.ts';
+import type {ProgramResult} from '../lab/run-program.ts';
 import {type Content, type Deliberate, differences, readStages, Side} from './support/stored-stages.ts';
 
 t.setTimeout(0);
-const ETCD_ADDRESS = '10.99.1.250';
-const ENDPOINT = `http://${ETCD_ADDRESS}:2379`;
-const lab = await Lab.create({subnets: 1});
+const lab = await Lab.create({subnets: 1, store: 'etcd'});
 t.teardown(() => lab.close());
-const enterSwitch = ['ip', 'netns', 'exec', lab.switch];
-await startEtcd();
 const node1 = await lab.addNode({name: 'node1', subnet: 1, host: 11});
 const node2 = await lab.addNode({name: 'node2', subnet: 1, host: 12});
 
@@ -35,9 +27,7 @@ const OUR_NAMES = {
 };
 const stages = readStages();
 
-const DATASTORE = {DATASTORE_TYPE: 'etcdv3', ETCD_ENDPOINTS: ENDPOINT};
 const NODE_SETTINGS = {
-  ...DATASTORE,
   IP6: 'autodetect',
   CALICO_IPV4POOL_CIDR: '10.244.0.0/16',
   CALICO_IPV4POOL_VXLAN: 'Always',
@@ -47,33 +37,9 @@ const NODE_SETTINGS = {
   FELIX_REPORTINGINTERVALSECS: '5',
 };
 
-async function startEtcd(): Promise<void> {
-  await mustRun(['ip', '-n', lab.switch, 'addr', 'add', `${ETCD_ADDRESS}/24`, 'dev', 'br1']);
-  const folder = join(lab.folder, 'etcd');
-  mkdirSync(folder);
-  const peer = 'http://127.0.0.1:2380';
-  const flags = {
-    'data-dir': folder,
-    'listen-client-urls': ENDPOINT,
-    'advertise-client-urls': ENDPOINT,
-    'listen-peer-urls': peer,
-    'initial-advertise-peer-urls': peer,
-    'initial-cluster': `default=${peer}`,
-    'unsafe-no-fsync': 'true',
-  };
-  const [program = '', ...args] = [...enterSwitch, 'etcd', ...Object.entries(flags).map(([k, v]) => `--${k}=${v}`)];
-  spawn(program, args, {stdio: 'ignore'});
-  await eventually('etcd answers', async () => (await etcdctl(['endpoint', 'health'])).code === 0);
-}
-
-/** Ends with the lab: nothing of it lives outside of the lab's namespaces. */
-function etcdctl(args: readonly string[]): Promise<ProgramResult> {
-  return runProgram([...enterSwitch, 'etcdctl', `--endpoints=${ENDPOINT}`, ...args], {env: {ETCDCTL_API: '3'}});
-}
-
 async function content(): Promise<Content> {
-  const {stdout} = await etcdctl(['get', '--prefix', '/calico/', '-w', 'json']);
-  const {kvs = []} = JSON.parse(stdout) as {kvs?: {key: string; value: string}[]};
+  const answer = await lab.etcd.etcdctl(['get', '--prefix', '/calico/', '-w', 'json']);
+  const {kvs = []} = JSON.parse(answer) as {kvs?: {key: string; value: string}[]};
   const text = (base64: string) => Buffer.from(base64, 'base64').toString();
   return new Map(kvs.map(({key, value}) => [text(key), text(value)]));
 }
@@ -83,7 +49,7 @@ const calicoNode = (node: LabNode, ...flags: string[]) =>
   node.must([programs.calicoNode, ...flags], {env: node.agentEnvironment(NODE_SETTINGS)});
 
 async function calicoctl(args: readonly string[], stdin = ''): Promise<void> {
-  const {code, stdout, stderr} = await node1.run([programs.calicoctl, ...args], {env: DATASTORE, stdin});
+  const {code, stdout, stderr} = await node1.calicoctl(args, {stdin});
   if (code !== 0) throw new Error(`calicoctl ${args.join(' ')}: ${code}\n${stdout}${stderr}`);
 }
 

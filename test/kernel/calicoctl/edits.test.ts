@@ -20,11 +20,10 @@ import {
   printJson,
 } from '../../../src/lib/exact-json.ts';
 import {silentLogger} from '../../../src/lib/log.ts';
-import {parseKey} from '../../../src/model/keys.ts';
-import {kindOfPlural, requireKind} from '../../../src/model/kinds.ts';
+import {requireKind} from '../../../src/model/kinds.ts';
 import {metadataSchema} from '../../../src/model/resource.ts';
-import {objectShape, type Shape} from '../../../src/model/schema.ts';
 import {EtcdServer, readAll} from '../../helpers/etcd-server.ts';
+import {plantFields} from '../../helpers/planted-fields.ts';
 
 t.setTimeout(0);
 
@@ -144,36 +143,6 @@ function labelled(text: string): string {
   return printJson({...resource, metadata: changed});
 }
 
-const FUTURE: JsonValue = {big: 9223372036854775807n, list: [1.5, null, '<&>', {}], toString: -9007199254740993n};
-
-const PROTOTYPE = parseJsonObject('{"__proto__":18446744073709551615}');
-
-/** Fields nobody knows, in every object that is no map: the first behind the first field, the other at the end. */
-function planted(shape: Shape, value: JsonValue): JsonValue {
-  if (shape.type === 'list' && Array.isArray(value)) return value.map((one: JsonValue) => planted(shape.element, one));
-  if (shape.type === 'map' && isJsonObject(value)) {
-    const map = emptyObject();
-    for (const [name, one] of Object.entries(value)) if (one !== undefined) map[name] = planted(shape.element, one);
-    return map;
-  }
-  if (shape.type !== 'object' || !isJsonObject(value)) return value;
-  const object = emptyObject();
-  for (const [name, one] of Object.entries(value)) {
-    const field = shape.fields.get(name);
-    if (field === undefined || one === undefined) throw new Error(`${name} is not known`);
-    object[name] = planted(field.shape, one);
-    object.fromTheFuture ??= FUTURE;
-  }
-  return Object.assign(object, PROTOTYPE);
-}
-
-function plantedText(key: string, text: string): string {
-  const parsed = parseKey(key);
-  const kind = parsed?.kind === 'resource' ? kindOfPlural(parsed.plural) : undefined;
-  if (kind === undefined) throw new Error(key);
-  return printJson(planted(objectShape(kind.schema), parseJsonObject(text)));
-}
-
 async function fill(content: ReadonlyMap<string, string>): Promise<void> {
   const store = await openStore(parseStoreConfig(settings), {clock: systemClock, log: silentLogger});
   try {
@@ -193,7 +162,7 @@ async function shown(t: Test): Promise<JsonObject[]> {
 const asInput = (documents: readonly JsonObject[]): string => documents.map(printJson).join('\n---\n');
 
 /** The commands that a document goes through run on both; the others, one per kind, only on what has more in it. */
-const planting = new Map([...captured].map(([key, value]) => [key, plantedText(key, value)]));
+const planting = new Map([...captured].map(([key, value]) => [key, plantFields(key, value)]));
 for (const [name, content] of [
   ['as captured', captured],
   ['with fields of a later Calico', planting],
