@@ -6,6 +6,7 @@ import {once} from 'node:events';
 import t, {type Test} from 'tap';
 import type {LabNode} from '../lab/lab-node.ts';
 import {LabPod} from '../lab/lab-pod.ts';
+import type {ProgramResult} from '../lab/run-program.ts';
 import {type Flow, losses, underTraffic} from '../lab/traffic.ts';
 import {Cluster, POOL4, POOL6, THREE_NODES} from './support/cluster.ts';
 import {eventually} from './support/eventually.ts';
@@ -34,6 +35,8 @@ const STATUS_CONFIG = {
   type: 'calico',
   ipam: {type: 'calico-ipam'},
 };
+/** Whether it is connecting that fails, or waiting for an answer, depends on the moment. */
+const NO_ANSWER = /https:\/\/10\.99\.1\.250:2379/;
 const AWAY = /cannot connect to etcd: https:\/\/10\.99\.1\.250:2379: connect: .*ECONNREFUSED/;
 
 await t.test('etcd is killed and started again', async (t) => {
@@ -44,19 +47,9 @@ await t.test('etcd is killed and started again', async (t) => {
 
   const outcomes = await underTraffic(FLOWS, async () => {
     await etcd.kill();
-    for (const [what, call] of [
-      ['ADD', () => late.cni('ADD')],
-      ['DEL', () => web.cni('DEL')],
-      ['DEL without a namespace', () => web.cni('DEL', {env: {CNI_NETNS: ''}})],
-    ] as const) {
-      const startMs = performance.now();
-      const answer = await call();
-      t.ok(performance.now() - startMs < BOUND_MS, `${what} ends in bounded time`);
-      t.equal(answer.code, 1, `${what} fails`);
-      const {code, msg} = JSON.parse(answer.stdout) as {code: number; msg: string};
-      t.equal(code, 999);
-      t.match(msg, AWAY, `${what} says what could not be reached`);
-    }
+    await failsInTime(t, 'ADD', () => late.cni('ADD'), AWAY);
+    await failsInTime(t, 'DEL', () => web.cni('DEL'), AWAY);
+    await failsInTime(t, 'DEL without a namespace', () => web.cni('DEL', {env: {CNI_NETNS: ''}}), AWAY);
     for (const node of nodes)
       await saysWhy(t, node, /CalculationGraph .*reporting non-ready .*datastore out of step: /);
     t.same(await kernelPicture(node1), picture, 'nothing in the kernel has changed');
@@ -77,6 +70,28 @@ await t.test('etcd is killed and started again', async (t) => {
   t.same(await unreachable(pods), [], 'new pods, and everybody reaches everybody');
   for (const pod of pods.splice(3)) await pod.remove();
   t.same(await inventory(cluster, nodes), before, 'and DEL works again');
+});
+
+await t.test('etcd is cut off: nothing says that it is gone', async (t) => {
+  const before = await inventory(cluster, nodes);
+  const late = new LabPod(node1, podOptions('late', POOLS));
+  await node1.must(['ip', 'netns', 'add', 'late']);
+  const outcomes = await underTraffic(FLOWS, async () => {
+    await etcd.plug('down');
+    try {
+      await failsInTime(t, 'ADD', () => late.cni('ADD'), NO_ANSWER);
+      await failsInTime(t, 'DEL', () => web.cni('DEL'), NO_ANSWER);
+    } finally {
+      await etcd.plug('up');
+    }
+    for (const node of nodes) await node.waitUntilReady();
+  });
+  t.same(losses(outcomes), [], 'not a packet is lost');
+  t.same(await inventory(cluster, nodes), before, 'what failed has left nothing behind and taken nothing away');
+  await late.add();
+  t.same(await unreachable([...pods, late]), []);
+  await late.remove();
+  t.same(await inventory(cluster, nodes), before);
 });
 
 await t.test('etcd is killed again and again while pods come and go', async (t) => {
@@ -152,6 +167,19 @@ await t.test('the user of the agents may touch nothing but the keys of Calico', 
   const stranger = await node1.calicoctl(['get', 'nodes'], {env: {ETCD_KEY_FILE: '', ETCD_CERT_FILE: ''}});
   t.not(stranger.code, 0, 'without a certificate nobody gets in');
 });
+
+/** A CNI call that ends before kubelet would lose patience, with what could not be reached. */
+async function failsInTime(t: Test, what: string, call: () => Promise<ProgramResult>, says: RegExp): Promise<void> {
+  const startMs = performance.now();
+  const answer = await call();
+  const tookMs = performance.now() - startMs;
+  t.ok(tookMs < BOUND_MS, `${what} ends in bounded time`);
+  t.comment(`${what} took ${(tookMs / 1000).toFixed(1)} s`);
+  t.equal(answer.code, 1, `${what} fails`);
+  const {code, msg} = JSON.parse(answer.stdout) as {code: number; msg: string};
+  t.equal(code, 999);
+  t.match(msg, says, `${what} says what could not be reached`);
+}
 
 /** The agent is live, not ready, and its probe says which datastore it cannot reach. */
 async function saysWhy(t: Test, node: LabNode, pattern: RegExp): Promise<void> {

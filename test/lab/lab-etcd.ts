@@ -20,6 +20,8 @@ export interface LabEtcdOptions {
   readonly namespace: string;
   /** Its address. */
   readonly address: string;
+  /** Its port in the switch. */
+  readonly port: {readonly namespace: string; readonly name: string};
   /** Data, keys and log go there. */
   readonly folder: string;
 }
@@ -109,6 +111,12 @@ export class LabEtcd {
     const gone = once(child, 'exit');
     child.kill('SIGKILL');
     await gone;
+  }
+
+  /** Takes its wire away, or puts it back: it runs, but no packet reaches the nodes. */
+  async plug(state: 'up' | 'down'): Promise<void> {
+    const {namespace, name} = this.#options.port;
+    await mustRun(['ip', '-n', namespace, 'link', 'set', name, state]);
   }
 
   /** etcd's own client, as root. */

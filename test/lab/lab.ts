@@ -191,8 +191,13 @@ export class Lab {
   }
 
   async #addEtcd(): Promise<LabEtcd> {
-    const {namespace} = await this.#addMachine({name: 'etcd', subnet: 1, host: ETCD_HOST});
-    return LabEtcd.create({namespace, address: `10.99.1.${ETCD_HOST}`, folder: join(this.folder, 'etcd')});
+    const {namespace, port} = await this.#addMachine({name: 'etcd', subnet: 1, host: ETCD_HOST});
+    return LabEtcd.create({
+      namespace,
+      address: `10.99.1.${ETCD_HOST}`,
+      port: {namespace: this.switch, name: port},
+      folder: join(this.folder, 'etcd'),
+    });
   }
 
   async #holdNode(namespace: string, name: string): Promise<ChildProcess> {
