@@ -14,7 +14,7 @@ import type {Connection} from './connection.ts';
 import {Connector, type ConnectorDependencies, type ConnectorOptions} from './connector.ts';
 import {decodeToken, encodeAuthenticate, type Method} from './messages.ts';
 import {MalformedMessage} from './protobuf.ts';
-import {agentErrorOf, isMemberUseless, isTokenRefused, lost, RpcError, STATUS} from './rpc-error.ts';
+import {agentErrorOf, type CallContext, isMemberUseless, isTokenRefused, lost, RpcError, STATUS} from './rpc-error.ts';
 import {Turns} from './turns.ts';
 
 export interface Request<T> {
@@ -95,7 +95,8 @@ export class EtcdClient {
       try {
         const messages = stream.messages();
         const {value} = await messages.next();
-        return {first: decoded(value, decode), rest: rest(messages, decode, connection.endpoint)};
+        const context: CallContext = {endpoint: connection.endpoint, step: 'call', user: this.#user?.name};
+        return {first: decoded(value, decode), rest: rest(messages, decode, context)};
       } catch (error) {
         stream.cancel();
         throw error;
@@ -113,6 +114,7 @@ export class EtcdClient {
     attempt: (connection: Connection, token: string) => Promise<T>,
   ): Promise<T> {
     let endpoint = '';
+    let step: CallContext['step'] = 'call';
     let hasNewToken = false;
     let isTokenOld = false;
     const isRetryable = (error: unknown): boolean => {
@@ -122,7 +124,9 @@ export class EtcdClient {
     const operation = async () => {
       const connection = await this.#connector.acquire(signal);
       endpoint = connection.endpoint;
+      step = 'authenticate';
       const token = await this.#tokenFrom(connection, signal);
+      step = 'call';
       try {
         return await attempt(connection, token);
       } catch (error) {
@@ -139,7 +143,7 @@ export class EtcdClient {
     try {
       return await retry(operation, {...RETRIES, isRetryable}, {clock: this.#clock, signal, random: this.#random});
     } catch (error) {
-      throw error instanceof RpcError ? agentErrorOf(error, endpoint) : error;
+      throw error instanceof RpcError ? agentErrorOf(error, {endpoint, step, user: this.#user?.name}) : error;
     }
   }
 
@@ -172,13 +176,13 @@ async function authenticate(connection: Connection, name: string, password: stri
 async function* rest<T>(
   messages: AsyncGenerator<Buffer, never, void>,
   decode: (answer: Buffer) => T,
-  endpoint: string,
+  context: CallContext,
 ): AsyncGenerator<T, never, void> {
   try {
     for await (const message of messages) yield decoded(message, decode);
     throw lost('the server ended the stream', true);
   } catch (error) {
-    throw error instanceof RpcError ? agentErrorOf(error, endpoint) : error;
+    throw error instanceof RpcError ? agentErrorOf(error, context) : error;
   }
 }
 

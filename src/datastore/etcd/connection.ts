@@ -15,7 +15,7 @@ import {
   constants,
   type OutgoingHttpHeaders,
 } from 'node:http2';
-import {createConnection as connectTcp, type Socket} from 'node:net';
+import {createConnection as connectTcp, isIP, type Socket} from 'node:net';
 import {connect as connectTls} from 'node:tls';
 import type {Clock} from '../../lib/clock.ts';
 import {messageOf} from '../../lib/errors.ts';
@@ -41,7 +41,7 @@ export interface ConnectionOptions {
   readonly onStep: (step: DialStep) => void;
 }
 
-export type DialStep = 'read credentials' | 'connect' | 'TLS handshake' | 'HTTP/2 settings';
+export type DialStep = 'read credentials' | 'look up in DNS' | 'connect' | 'TLS handshake' | 'HTTP/2 settings';
 
 export class Connection {
   readonly endpoint: string;
@@ -75,7 +75,7 @@ export class Connection {
     onStep('read credentials');
     const tlsOptions = endpoint.isTls ? await readTlsOptions(tls, endpoint) : undefined;
     signal.throwIfAborted();
-    onStep('connect');
+    onStep(isIP(endpoint.host) === 0 ? 'look up in DNS' : 'connect');
     const socket = tlsOptions === undefined ? connectTcp(endpoint.port, endpoint.host) : connectTls(tlsOptions);
     return new Promise((resolve, reject) => {
       const fail = (error: unknown) => {
@@ -89,6 +89,9 @@ export class Connection {
       // Stays: an error after the failure must not end the process.
       socket.on('error', fail);
       socket.once('close', onClose);
+      socket.once('lookup', (error: Error | null) => {
+        if (error === null) onStep('connect');
+      });
       if (tlsOptions !== undefined) socket.once('connect', () => onStep('TLS handshake'));
       socket.once(tlsOptions === undefined ? 'connect' : 'secureConnect', () => {
         onStep('HTTP/2 settings');

@@ -10,6 +10,7 @@ import type {Logger} from '../../lib/log.ts';
 import {orAborted} from '../../lib/or-aborted.ts';
 import {retryDelayMs} from '../../lib/retry.ts';
 import {Connection, type DialStep, endpointText} from './connection.ts';
+import {dialReason, isAboutCredentials} from './dial-reason.ts';
 import {type ResolveSrv, resolveEndpoints} from './discovery.ts';
 import type {Endpoint, EtcdSettings} from './settings.ts';
 
@@ -34,8 +35,9 @@ const PAUSES = {firstDelayMs: 50, maxDelayMs: 1000};
 /** Why an endpoint could not be connected to. */
 interface DialFailure {
   readonly endpoint: string;
-  readonly step: DialStep | 'look up in DNS';
-  readonly error: unknown;
+  readonly step: DialStep;
+  readonly reason: string;
+  readonly isAboutCredentials: boolean;
 }
 
 export class Connector {
@@ -115,7 +117,9 @@ export class Connector {
     try {
       endpoints = await resolveEndpoints(this.#options.settings.endpoints, this.#dependencies.resolveSrv);
     } catch (error) {
-      return [{endpoint: messageOf(error), step: 'look up in DNS', error}];
+      const cause = error instanceof Error ? error.cause : undefined;
+      const reason = cause === undefined ? messageOf(error) : messageChain(cause);
+      return [{endpoint: messageOf(error), step: 'look up in DNS', reason, isAboutCredentials: false}];
     }
     for (const first = this.#next; this.#next < first + endpoints.length; this.#next++) {
       const endpoint = endpoints[this.#next % endpoints.length];
@@ -150,7 +154,8 @@ export class Connector {
       if (this.#abort.signal.aborted) connection.destroy(new Error('closed'));
       return connection;
     } catch (error) {
-      return {endpoint: text, step, error};
+      const reason = dialReason(error, step, endpoint, settings.tls);
+      return {endpoint: text, step, reason, isAboutCredentials: isAboutCredentials(error, step)};
     } finally {
       cancelLimit();
       this.#abort.signal.removeEventListener('abort', onClose);
@@ -159,18 +164,11 @@ export class Connector {
 }
 
 function unreachable(failures: readonly DialFailure[]): AgentError {
-  const reasons = failures.map(({endpoint, step, error}) => `${endpoint}: ${step}: ${messageChain(error).trim()}`);
-  const isRefused = failures.length > 0 && failures.every(isAboutCredentials);
+  const reasons = failures.map(({endpoint, step, reason}) => `${endpoint}: ${step}: ${reason}`);
+  const isRefused = failures.length > 0 && failures.every((failure) => failure.isAboutCredentials);
   return new AgentError(
     isRefused ? 'E_UNAUTHORISED' : 'E_UNREACHABLE',
     `cannot connect to etcd: ${reasons.join('; ')}`,
     {endpoints: failures.map(({endpoint, step}) => ({endpoint, step}))},
   );
-}
-
-/** It is about who we or they are, not about the way to each other. */
-function isAboutCredentials({step, error}: DialFailure): boolean {
-  if (step === 'read credentials') return true;
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return /CERT|SELF_SIGNED|UNABLE_TO_|ALERT|ERR_TLS_|ERR_OSSL_/.test(code);
 }

@@ -21,14 +21,32 @@ export async function readTlsOptions(tls: TlsSettings, endpoint: Endpoint): Prom
   };
 }
 
-function contextOf(options: SecureContextOptions, {key, cert, ca}: TlsSettings): SecureContext {
+function contextOf(options: SecureContextOptions, tls: TlsSettings): SecureContext {
   try {
     return createSecureContext(options);
   } catch (error) {
-    const names = [key, cert, ca].flatMap((source) => source?.name ?? []);
-    throw new Error(`cannot use what is in ${names.join(', ')}`, {cause: error});
+    const name = PARTS.find((part) => !isUsable({[part]: options[part]}));
+    // Each is fine by itself: then it is the key that does not belong to the certificate.
+    const culprits = name === undefined ? PARTS.filter((part) => part !== 'ca') : [name];
+    const names = culprits.flatMap((part) => (tls[part] === undefined ? [] : [nameOf(tls[part])]));
+    throw new Error(`cannot use what is in ${names.join(' and ')}`, {cause: error});
   }
 }
+
+const PARTS = ['ca', 'cert', 'key'] as const;
+
+function isUsable(options: SecureContextOptions): boolean {
+  try {
+    createSecureContext(options);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The setting, and the file it names. */
+export const nameOf = (source: PemSource): string =>
+  source.kind === 'file' ? `${source.name} ${source.path}` : source.name;
 
 async function readPem(source: PemSource | undefined): Promise<string | Buffer | undefined> {
   if (source === undefined) return undefined;

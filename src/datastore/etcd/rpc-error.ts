@@ -71,11 +71,20 @@ export function isTokenRefused({status, message}: RpcError): boolean {
   return status === STATUS.invalidArgument && /user name is empty|auth store is old/.test(message);
 }
 
+/** As whom, and doing what. */
+export interface CallContext {
+  readonly endpoint: string;
+  readonly user: string | undefined;
+  readonly step: 'authenticate' | 'call';
+}
+
 /** The error a caller of the store gets. */
-export function agentErrorOf(error: RpcError, endpoint: string): AgentError {
+export function agentErrorOf(error: RpcError, {endpoint, user, step}: CallContext): AgentError {
   const code = codeOfRpc(error);
   const hint = HINTS[code];
-  const message = `etcd ${endpoint}: ${error.message}${hint === undefined ? '' : ` (${hint})`}`;
+  const who = user === undefined ? 'without a user' : `as user ${JSON.stringify(user)}`;
+  const during = code === 'E_UNAUTHORISED' ? `${step} ${who}: ` : '';
+  const message = `etcd ${endpoint}: ${during}${error.message}${hint === undefined ? '' : ` (${hint})`}`;
   return new AgentError(code, message, {endpoint, status: error.status}, error.cause);
 }
 

@@ -149,7 +149,9 @@ await t.test('status', async (t) => {
   ];
   for (const [status, text, code, mayHaveActed] of cases) {
     const error = answered(status, text);
-    t.match(agentErrorOf(error, 'http://e:1'), {code, message: `etcd http://e:1: ${text}`});
+    const during = code === 'E_UNAUTHORISED' ? 'authenticate as user "root": ' : '';
+    const context = {endpoint: 'http://e:1', user: 'root', step: 'authenticate'} as const;
+    t.match(agentErrorOf(error, context), {code, message: `etcd http://e:1: ${during}${text}`});
     t.equal(error.mayHaveActed, mayHaveActed, text);
     t.equal(isTokenRefused(error), status === 16, text);
   }
