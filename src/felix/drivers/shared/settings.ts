@@ -38,6 +38,22 @@ export function writeSettings(sysctls: Sysctls, settings: readonly Sysctl[]): Se
   return failures;
 }
 
+/**
+ * As `writeSettings`, but what is right already is not written. They are read for that now, and not remembered: a link of
+ * the same name may be a new one, with settings of its own.
+ */
+export function correctSettings(sysctls: Sysctls, settings: readonly Sysctl[]): SettingFailure[] {
+  const paths = settings.map(({path}) => path);
+  const seen = readSettings(sysctls, paths);
+  return writeSettings(
+    sysctls,
+    settings.filter((setting, i) => {
+      const actual = seen[i];
+      return actual === undefined || !isWanted(setting, actual);
+    }),
+  );
+}
+
 function failure({path, value}: Sysctl, errno: number): AgentError {
   const name = getSystemErrorName(-errno);
   return new AgentError('E_SYSCTL', `cannot write ${value} to /proc/sys/${path}: ${name}`, {path, value, errno: name});

@@ -20,7 +20,7 @@ import {
 import type {LinkPicture} from '../shared/links-by-name.ts';
 import {collectFailures, missingLink} from '../shared/outcomes.ts';
 import type {Ownership} from '../shared/ownership.ts';
-import {isWanted, readSettings, writeSettings} from '../shared/settings.ts';
+import {correctSettings, isWanted, readSettings} from '../shared/settings.ts';
 
 export interface InterfaceDriverDependencies {
   readonly socket: RouteSocket;
@@ -84,6 +84,6 @@ export class InterfaceDriver implements Driver<InterfaceKey, InterfaceEntry> {
   }
 
   #configure(settings: readonly Sysctl[]): Error | undefined {
-    return writeSettings(this.#dependencies.sysctls, settings)[0]?.error;
+    return correctSettings(this.#dependencies.sysctls, settings)[0]?.error;
   }
 }

@@ -230,6 +230,32 @@ await t.test('a tunnel without a known parent is left as it is', async (t) => {
   t.equal(kernel.tables.linkNamed('vxlan.calico')?.index, index);
 });
 
+await t.test('of the settings of an interface only those that are wrong are written', async (t) => {
+  const kernel = makeKernel();
+  const start = async () => {
+    const rig = new FelixRig({addon: kernel});
+    t.teardown(() => rig.close());
+    rig.accept(...BASE, endpoint(1), endpoint(2));
+    t.equal(await rig.run(), 'done');
+  };
+  await start();
+  t.ok(kernel.sysctlWrites > 10);
+  for (const wrong of [
+    ['net/ipv4/conf/cali1/proxy_arp'],
+    ['net/ipv6/conf/cali2/accept_ra', 'net/ipv4/conf/cali2/forwarding', 'net/ipv4/conf/cali1/rp_filter'],
+  ]) {
+    const right = wrong.map((path) => kernel.tables.sysctls.get(path));
+    for (const path of wrong) kernel.tables.writeSysctl(path, '7');
+    const before = kernel.sysctlWrites;
+    await start();
+    t.equal(kernel.sysctlWrites - before, wrong.length, wrong.join(' and '));
+    t.same(
+      wrong.map((path) => kernel.tables.sysctls.get(path)),
+      right,
+    );
+  }
+});
+
 await t.test('random walks end where a fresh start ends', async (t) => {
   await forAll(40, async (random) => {
     const kernel = makeKernel([1, 2, 3, 4]);
