@@ -8,6 +8,7 @@ import {AgentError, hasCode} from '../lib/errors.ts';
 import {emptyObject, isJsonObject, type JsonObject} from '../lib/exact-json.ts';
 import type {ResourceId, ResourceKind} from '../model/kind.ts';
 import {IPPool} from '../model/kinds/ip-pool.ts';
+import {Node} from '../model/kinds/node.ts';
 import type {Metadata, Resource} from '../model/resource.ts';
 import {nameOf, notThere} from './error-text.ts';
 import {Failure} from './failure.ts';
@@ -83,6 +84,8 @@ export class ResourceWriter {
   async delete(target: Target, id: ResourceId): Promise<void> {
     const {kind} = target;
     refuse(kind, id, 'delete');
+    if (kind.kind === Node.kind && id.name === '')
+      throw new Failure('error with field node (field should be assigned)');
     // Such a name has no key; nothing can be stored under it.
     if (id.name === '' || id.name.includes('/')) throw new AgentError('E_NOT_FOUND', notThere(kind, id));
     switch (kind.kind) {

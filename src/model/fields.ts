@@ -60,11 +60,11 @@ export function isMasked(text: string): boolean {
   return address !== undefined && cidr !== undefined && formatIp(address.ip) === formatIp(cidr.ip);
 }
 
-/** A network without host bits, or an address. */
+/** A network without host bits, written with its length. */
 export const maskedNetwork = (family?: Family): z.ZodString =>
   textThat(
-    (text) => isMasked(text) && (family === undefined || parseCidr(text)?.ip.family === family),
-    `must be an IP${family === undefined ? '' : `v${family}`} address or a strictly masked CIDR`,
+    (text) => text.includes('/') && isMasked(text) && (family === undefined || parseCidr(text)?.ip.family === family),
+    `must be a strictly masked ${family === undefined ? '' : `IPv${family} `}CIDR`,
   );
 
 /** One address as a network: `10.65.0.1/32`, or without its length. */
@@ -160,12 +160,15 @@ function isPortRange(value: string | number): boolean {
 
 /** A code point of differentiated services. */
 export const dscp = (): z.ZodType<string | number> =>
-  normalised(
-    z
-      .union([z.string(), z.int()])
-      .overwrite(usualDscp)
-      .refine((value) => parseDscp(String(value)) !== undefined, DSCP_RULE)
-      .describe(DSCP_RULE),
+  narrow(
+    'DSCP',
+    normalised(
+      z
+        .union([z.string(), z.int()])
+        .overwrite(usualDscp)
+        .refine((value) => parseDscp(String(value)) !== undefined, DSCP_RULE)
+        .describe(DSCP_RULE),
+    ),
   );
 
 /** The name of a port, or nothing. */

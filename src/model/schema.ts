@@ -52,7 +52,18 @@ export interface LeafShape {
 
 /** Types of Go that are narrower than JSON's: what does not fit is refused while a document is read, not by a rule. */
 export type GoType = (typeof GO_TYPES)[number];
-const GO_TYPES = ['int32', 'uint8', 'uint16', 'uint32', 'Protocol', 'Port', 'ASNumber', 'Duration', 'Time'] as const;
+const GO_TYPES = [
+  'int32',
+  'uint8',
+  'uint16',
+  'uint32',
+  'Protocol',
+  'Port',
+  'ASNumber',
+  'DSCP',
+  'Duration',
+  'Time',
+] as const;
 
 /** Kept as it is. */
 export interface AnyShape {

@@ -9,6 +9,8 @@ import {emptyObject, isJsonObject, type JsonObject, type JsonValue} from '../../
 import type {ResourceKind} from '../../model/kind.ts';
 import {type Field, type LeafShape, type ObjectShape, objectShape, type Shape} from '../../model/schema.ts';
 import {type Violation, violation} from '../../model/violation.ts';
+import {formatGoFloat} from '../output/go-number.ts';
+import {scalarText} from '../scalar-text.ts';
 import {narrowRule} from './narrow-types.ts';
 
 export interface Decoding {
@@ -17,6 +19,8 @@ export interface Decoding {
   readonly unknownFields: readonly string[];
   /** Values of the wrong type. */
   readonly mismatches: readonly Violation[];
+  /** A field that the kind does not have came before any value of the wrong type. */
+  readonly isUnknownFirst: boolean;
 }
 
 /** Decodes documents of any kinds; the fields of a kind are worked out once. */
@@ -26,7 +30,8 @@ export class GoDecoder {
   decode(kind: ResourceKind, document: JsonObject): Decoding {
     const pass = new Pass();
     const value = pass.object(this.#shapeOf(kind), document, '');
-    return {value, unknownFields: pass.unknownFields, mismatches: pass.mismatches};
+    const {unknownFields, mismatches, isUnknownFirst} = pass;
+    return {value, unknownFields, mismatches, isUnknownFirst};
   }
 
   #shapeOf(kind: ResourceKind): ObjectShape {
@@ -41,16 +46,22 @@ export class GoDecoder {
 class Pass {
   readonly unknownFields: string[] = [];
   readonly mismatches: Violation[] = [];
+  isUnknownFirst = false;
 
   object(shape: ObjectShape, input: JsonObject, path: string): JsonObject {
     const object = emptyObject();
     for (const [name, value] of sortedEntries(input)) {
       const field = fieldFor(shape, name);
-      if (field === undefined) this.unknownFields.push(name);
+      if (field === undefined) this.#unknown(name);
       else if (value !== undefined && value !== null)
         object[field.name] = this.#value(field.shape, value, path === '' ? field.name : `${path}.${field.name}`);
     }
     return object;
+  }
+
+  #unknown(name: string): void {
+    if (this.mismatches.length === 0) this.isUnknownFirst = true;
+    this.unknownFields.push(name);
   }
 
   #element(shape: Shape, value: JsonValue, path: string): JsonValue {
@@ -88,7 +99,7 @@ class Pass {
     if (rule !== undefined) return this.#mismatch(path, value, rule);
     if (value === null || accepts.some((type) => TYPES[type].test(value))) return value;
     const isScalar = typeof value !== 'object';
-    if (accepts.includes('string') && accepts.length === 1 && isScalar) return String(value);
+    if (accepts.includes('string') && accepts.length === 1 && isScalar) return textOf(value);
     return this.#mismatch(path, value, `must be ${accepts.map((type) => TYPES[type].name).join(' or ')}`);
   }
 
@@ -105,6 +116,10 @@ const TYPES: Readonly<Record<LeafShape['accepts'][number], {name: string; test: 
   bigint: {name: 'a whole number', test: (value) => typeof value === 'bigint'},
   boolean: {name: 'true or false', test: (value) => typeof value === 'boolean'},
 };
+
+/** A number that is none of Go's integers is written as Go writes floats. */
+const textOf = (value: JsonValue): string =>
+  typeof value === 'number' && !Number.isSafeInteger(value) ? formatGoFloat(value) : scalarText(value);
 
 /** Go reads a document after its keys were sorted. */
 const sortedEntries = (object: JsonObject): readonly (readonly [string, JsonValue | undefined])[] =>

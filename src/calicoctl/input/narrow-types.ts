@@ -18,6 +18,7 @@ export function narrowRule(goType: GoType, value: JsonValue): string | undefined
     case 'uint32':
       return unsignedRule(value, 0xffffffff);
     case 'Protocol':
+    case 'DSCP':
       return typeof value === 'string' ? undefined : unsignedRule(value, 0xff);
     case 'Port':
       return typeof value === 'string' ? portTextRule(value) : unsignedRule(value, 0xffff);

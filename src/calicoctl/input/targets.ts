@@ -83,11 +83,12 @@ export class TargetReader {
   }
 
   #unlisted(object: JsonObject, origin: string): readonly JsonObject[] {
-    const {kind: listKind, apiVersion, metadata: _, items = null, ...unknown} = object;
+    const {kind: listKind, apiVersion, metadata, items = null, ...unknown} = object;
     const match = apiVersion === API_VERSION ? /^(.+)List$/.exec(scalarText(listKind)) : null;
     const kind = kindNamed(match?.[1] ?? '');
     if (kind === undefined || !isManagedKind(kind)) return [object];
-    this.#refuseUnknown(Object.keys(unknown), origin);
+    const inMetadata = Object.keys(isJsonObject(metadata) ? metadata : {}).filter((name) => !LIST_METADATA.has(name));
+    this.#refuseUnknown([...Object.keys(unknown), ...inMetadata], origin);
     if (items !== null && !Array.isArray(items))
       throw this.#unreadable(`${kind.kind}List: items must be a list`, origin);
     return (items ?? []).map((item: JsonValue) => {
@@ -100,13 +101,14 @@ export class TargetReader {
   target(document: JsonObject, origin: string): Target {
     if (++this.#count > this.#most) throw this.#unreadable(`there are more than ${this.#most} resources`, origin);
     const kindText = scalarText(document.kind);
-    const version = scalarText(document.apiVersion);
+    const version = typeof document.apiVersion === 'string' ? document.apiVersion : '';
     const kind = version === API_VERSION ? kindNamed(kindText) : undefined;
     if (kind === undefined || !isManagedKind(kind))
       throw this.#unreadable(`unknown resource type (${kindText}) and/or version (${version})`, origin);
-    const {value, unknownFields, mismatches} = this.#decoder.decode(kind, document);
+    const {value, unknownFields, mismatches, isUnknownFirst} = this.#decoder.decode(kind, document);
     const metadata = isJsonObject(value.metadata) ? value.metadata : emptyObject();
     const name = scalarText(metadata.name);
+    if (isUnknownFirst) this.#refuseUnknown(unknownFields, origin);
     if (mismatches.length > 0)
       throw this.#unreadable(
         `${kind.kind} ${JSON.stringify(name)}: ${mismatches.map(formatViolation).join('; ')}`,
@@ -144,6 +146,9 @@ export class TargetReader {
     return new Failure(`${this.#failing}${problem}${placed(origin)}`, {cause});
   }
 }
+
+/** Of the metadata of a list. */
+const LIST_METADATA = new Set(['selfLink', 'resourceVersion', 'continue', 'remainingItemCount']);
 
 const DECODING = 'error unmarshaling JSON: while decoding JSON: ';
 

@@ -98,10 +98,16 @@ const tooLarge = (limit: number): Error => new Error(`is larger than ${limit} by
 async function readLimited(name: string, read: () => Promise<Uint8Array>): Promise<string> {
   const bytes = await explained(name, read);
   try {
-    return new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes);
+    return new TextDecoder(encodingOf(bytes), {fatal: true, ignoreBOM: true}).decode(bytes);
   } catch (cause) {
-    throw new Failure(`failed to execute command: ${name} is not UTF-8 text`, {cause});
+    throw new Failure(`failed to execute command: ${name} is neither UTF-8 nor UTF-16 text`, {cause});
   }
+}
+
+/** By the mark that files of UTF-16 begin with. */
+function encodingOf([first, second]: Uint8Array): string {
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  return first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
 }
 
 /** A failed read names the file as the person did. */

@@ -28,10 +28,16 @@ const TOO_DEEP = `nesting is deeper than ${DEEPEST}`;
 const MOST_VALUES = 1_000_000;
 const MOST_TOKENS = 4_000_000;
 
+/** Tab, line feed and next line are none. */
+const CONTROL_CHARACTER = /(?![\t\n\u0085])\p{Cc}/u;
+
 /** The value of one YAML document; undefined when it holds nothing. Throws E_BAD_YAML, which names the line. */
 export function readYaml(text: string): JsonValue | undefined {
   const lines = new LineCounter();
   const plain = text.replace(/^\uFEFF/, '').replaceAll(/\r\n?/g, '\n');
+  const control = CONTROL_CHARACTER.exec(plain);
+  if (control !== null)
+    throw badYaml(plain.slice(0, control.index).split('\n').length, 'control characters are not allowed');
   checkTokens(plain);
   const document = parse(plain, lines);
   const end = endOfContents(document.contents);
@@ -146,9 +152,15 @@ class Walker {
   }
 
   #scalar(value: unknown, node: unknown): JsonValue {
+    // Octal as YAML 1.2 writes it is read as well.
+    if (typeof value === 'string' && isPlain(node) && /^[-+]?0o[0-7]{1,21}$/.test(value)) return octalOf(value);
     if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
-    if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+    if (typeof value === 'bigint')
+      return Number.isSafeInteger(Number(value)) || !isOf64Bits(value) ? Number(value) : value;
     if (typeof value === 'number' && Number.isFinite(value)) return value;
+    const source = isScalar(node) ? (node.source ?? '') : '';
+    // Go's reader takes a number that is too large, or the dot alone, for text.
+    if (typeof value === 'number' && !/^[-+]?\.(?:inf|nan)$/i.test(source)) return source;
     throw this.#error(node, 'this value has no JSON form');
   }
 
@@ -195,5 +207,14 @@ class Walker {
     return new AgentError('E_BAD_YAML', `unmarshal errors:\n  line ${line}: ${problem}`, {line});
   }
 }
+
+const isPlain = (node: unknown): boolean => isScalar(node) && node.type === 'PLAIN' && node.tag === undefined;
+
+function octalOf(text: string): number {
+  const digits = Number(text.replace(/^[-+]/, ''));
+  return text.startsWith('-') ? -digits : digits;
+}
+
+const isOf64Bits = (value: bigint): boolean => value >= -(2n ** 63n) && value < 2n ** 64n;
 
 const isMergeKey = (node: unknown): boolean => isScalar(node) && node.type === 'PLAIN' && node.source === '<<';

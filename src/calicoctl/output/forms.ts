@@ -1,4 +1,4 @@
-/** The forms of `-o`, each parsed once before anything is read, so that a mistake costs nothing. */
+/** The forms of `-o`. A form that there is not is refused before anything is read. */
 import {readFile} from 'node:fs/promises';
 import {resolve} from 'node:path';
 import {isJsonObject, parseJson} from '../../lib/exact-json.ts';
@@ -27,7 +27,7 @@ export interface OutputForm {
 const DEFAULT_AS_NUMBER = '64512';
 
 /** The form that `text` names. Throws a Failure for what is none. */
-export async function parseOutputForm(io: Pick<Io, 'folder'>, text: string): Promise<OutputForm> {
+export function parseOutputForm(io: Pick<Io, 'folder'>, text: string): OutputForm {
   const equals = text.indexOf('=');
   const name = equals < 0 ? text : text.slice(0, equals);
   const argument = equals < 0 ? '' : text.slice(equals + 1);
@@ -37,10 +37,10 @@ export async function parseOutputForm(io: Pick<Io, 'folder'>, text: string): Pro
       return tableForm(() => argument.split(','), false);
     case 'go-template':
       if (argument === '') throw new Failure('need to specify a template');
-      return templateForm(argument);
+      return templateForm(async () => argument);
     case 'go-template-file':
       if (argument === '') throw new Failure('need to specify a template file');
-      return templateForm(await readTemplate(io, argument));
+      return templateForm(() => readTemplate(io, argument));
     default:
       return simpleForm(text);
   }
@@ -113,10 +113,14 @@ async function readGlobalAsNumber({store, call}: Session): Promise<string | unde
   }
 }
 
-async function templateForm(template: string): Promise<OutputForm> {
-  const {parseTemplate} = await import('./go-template.ts');
-  const execute = parseTemplate(template);
-  return {print: async (results) => execute(results)};
+/** Understood when it is needed: what cannot be read comes first, as in Calico. */
+function templateForm(read: () => Promise<string>): OutputForm {
+  return {
+    async print(results) {
+      const {parseTemplate} = await import('./go-template.ts');
+      return parseTemplate(await read())(results);
+    },
+  };
 }
 
 async function readTemplate({folder}: Pick<Io, 'folder'>, name: string): Promise<string> {

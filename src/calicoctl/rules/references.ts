@@ -12,7 +12,7 @@ import {StagedNetworkPolicy} from '../../model/kinds/staged-network-policy.ts';
 import {Tier} from '../../model/kinds/tier.ts';
 import {DEFAULT_TIER} from '../../model/policy-names.ts';
 import type {Resource} from '../../model/resource.ts';
-import {nameOf, notThere} from '../error-text.ts';
+import {notThere} from '../error-text.ts';
 import {Failure} from '../failure.ts';
 import type {Target} from '../input/targets.ts';
 import {valueAt} from '../output/columns.ts';
@@ -54,11 +54,8 @@ async function checkFilters({resources, call}: Session, kind: ResourceKind, peer
 export async function checkTierIsFree({resources, call}: Session, name: string): Promise<void> {
   for (const kind of IN_TIERS) {
     const {resources: policies} = await resources.list(kind, {}, call);
-    const user = policies.find((policy) => tierOf(kind, policy) === name);
-    if (user !== undefined)
-      throw new Failure(
-        `operation Delete is not supported on ${name}: Cannot delete a tier that has policies: ${nameOf(kind, user.metadata)}`,
-      );
+    if (policies.some((policy) => tierOf(kind, policy) === name))
+      throw new Failure(`operation delete is not supported on ${name}: Cannot delete a non-empty tier`);
   }
 }
 

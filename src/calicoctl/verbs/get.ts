@@ -51,9 +51,10 @@ export async function runGet(io: Io, rest: readonly string[]): Promise<number> {
   const scope: Scope = {
     namespace: namespaceOf(args),
     allNamespaces: args.has('all-namespaces'),
-    forExport: args.has('export'),
+    // Only what was named on the command line is changed for the export.
+    forExport: args.has('export') && args.value('filename') === undefined,
   };
-  const form = await parseOutputForm(io, args.value('output') ?? 'ps');
+  const form = parseOutputForm(io, args.value('output') ?? 'ps');
   return withSession(io, args.value('config'), async (session) => {
     await failingToGet(() => checkClusterVersion(session, args.has(VERSION_FLAG.long)));
     const {results, errors} = await fetchAll(session, await targetsOf(io, args), scope);

@@ -49,8 +49,8 @@ const spec = () =>
     serviceLoadBalancerAggregation: z.enum(['Enabled', 'Disabled']).default('Enabled'),
     communities: communities().default([]),
     prefixAdvertisements: prefixAdvertisements().default([]),
-    /** 179 unless set. */
-    listenPort: narrow('uint16', integer(1, 65535)).optional(),
+    /** 0: 179. */
+    listenPort: narrow('uint16', integer(0, 65535)).default(0),
     nodeMeshPassword: passwordReference().optional(),
     nodeMeshMaxRestartTime: duration().optional(),
     bindMode: z.enum(['None', 'NodeIP']).optional(),

@@ -6,13 +6,14 @@ import {integer, interfaceName, ipAddress, nameReference, textThat} from '../fie
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 import {isPortName, PORT_NAME_RULE} from '../name-rules.ts';
 import {portProtocol} from '../protocol.ts';
+import {narrow} from '../schema.ts';
 import {violation} from '../violation.ts';
 
 const port = () =>
   z.object({
     name: textThat(isPortName, PORT_NAME_RULE),
     protocol: portProtocol(),
-    port: integer(1, 65535),
+    port: narrow('uint16', integer(1, 65535)),
   });
 
 const spec = () =>
