@@ -26,6 +26,27 @@ await t.test('probes', async (t) => {
   t.equal((await node.httpGet(9099, '/other')).status, 404);
 });
 
+await t.test(
+  'an agent that stands still does not answer: probes fail, and are well again when it goes on',
+  async (t) => {
+    const {agent} = node;
+    if (agent === undefined) throw new Error('no agent');
+    t.teardown(() => agent.kill('SIGCONT'));
+    // Whoever asks is answered by the event loop that does the work; the kernel goes on taking connections for it.
+    agent.kill('SIGSTOP');
+    const [live, ready] = await Promise.all([probe('-felix-live'), probe('-felix-ready')]);
+    t.same(live, {code: 1, stdout: 'calico/node is not ready: Felix is not live: no answer within 5 s\n', stderr: ''});
+    t.same(ready, {
+      code: 1,
+      stdout: 'calico/node is not ready: felix is not ready: no answer within 5 s\n',
+      stderr: '',
+    });
+    agent.kill('SIGCONT');
+    t.same(await probe('-felix-live', '-felix-ready'), {code: 0, stdout: '', stderr: ''});
+    t.equal(node.agent?.exitCode, null, 'the same process');
+  },
+);
+
 await t.test('the datastore is not ready: not ready either, and the kernel stays as it was', async (t) => {
   await setDatastoreReady(false);
   await node.stopAgent();
