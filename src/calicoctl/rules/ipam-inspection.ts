@@ -101,6 +101,18 @@ export function inspectIpam(state: IpamState): Inspection {
   };
 }
 
+/** The later look, with what the earlier one found as well: what passes was work under way. */
+export function persisting(earlier: Inspection, later: Inspection): Inspection {
+  const text = ({kind, subject, detail}: Finding) => `${kind} ${subject} ${detail}`;
+  const found = new Set(earlier.findings.map(text));
+  const leaked = new Set(earlier.leakedHandles);
+  return {
+    ...later,
+    leakedHandles: later.leakedHandles.filter((id) => leaked.has(id)),
+    findings: later.findings.filter((finding) => found.has(text(finding))),
+  };
+}
+
 function allocatedIn(block: Block): readonly AllocatedAddress[] {
   return block.allocations.flatMap((_, ordinal) => {
     const occupancy = occupancyOf(block, ordinal);
@@ -127,9 +139,15 @@ function leaks({pools, uses: used}: IpamState, allocated: readonly AllocatedAddr
     const findings: Finding[] = [];
     if (!ofPool) findings.push({kind: 'not-in-pool', subject: ip, detail: `allocated to ${ownerText(address)}`});
     if (!inUse.has(ip) && holderOf(block.affinity)?.type !== 'virtual')
-      findings.push({kind: 'leaked', subject: ip, detail: `allocated to ${ownerText(address)}, and nobody uses it`});
+      findings.push({kind: 'leaked', subject: ip, detail: leakText(address)});
     return findings;
   });
+}
+
+/** With the time of the allocation: the endpoint of a pod that starts is written a moment later. */
+function leakText(address: AllocatedAddress): string {
+  const since = address.facts.get('timestamp');
+  return `allocated to ${ownerText(address)}${since === undefined ? '' : ` at ${since}`}, and nobody uses it`;
 }
 
 export function ownerText({handleId, facts}: AllocatedAddress): string {
@@ -223,5 +241,12 @@ function contradictions(block: Block): readonly Finding[] {
     const ip = formatIp(addressAt(block, ordinal));
     return [wrong(index === null ? `${ip} is neither free nor taken` : `${ip} is both free and taken`)];
   });
-  return free.size === block.unallocated.length ? findings : [...findings, wrong('an address is twice in the queue')];
+  const referred = new Set(block.allocations);
+  return [
+    ...findings,
+    ...(free.size === block.unallocated.length ? [] : [wrong('an address is twice in the queue')]),
+    ...(block.attributes.every((_, index) => referred.has(index))
+      ? []
+      : [wrong('an owner is kept without an address')]),
+  ];
 }

@@ -5,6 +5,7 @@
 import {writeFile} from 'node:fs/promises';
 import {resolve} from 'node:path';
 import {formatCidr} from '../../lib/cidr.ts';
+import {sleep} from '../../lib/clock.ts';
 import {messageOf} from '../../lib/errors.ts';
 import {type Arguments, CONFIG_FLAG, type CommandDeclaration, parseArguments, VERSION_FLAG} from '../command-line.ts';
 import {Failure} from '../failure.ts';
@@ -12,13 +13,20 @@ import type {Io} from '../io.ts';
 import {readIpamState} from '../ipam-state.ts';
 import {escapeForTerminal} from '../output/escape.ts';
 import type {IpamState} from '../rules/ipam-inspection.ts';
-import {type Finding, type FindingKind, type Inspection, inspectIpam, ownerText} from '../rules/ipam-inspection.ts';
+import {
+  type Finding,
+  type FindingKind,
+  type Inspection,
+  inspectIpam,
+  ownerText,
+  persisting,
+} from '../rules/ipam-inspection.ts';
 import {printReport} from '../rules/ipam-report.ts';
-import {checkClusterVersion, withSession} from '../session.ts';
+import {checkClusterVersion, type Session, withSession} from '../session.ts';
 
 const DECLARATION: CommandDeclaration = {
   name: 'ipam check',
-  help: 'Looks for contradictions in the records of IPAM. Best run while nothing changes.',
+  help: 'Looks for contradictions in the records of IPAM, and again at those it finds: what passes is work under way.',
   flags: [
     {short: 'o', long: 'output', value: 'FILE', help: 'write a report for `ipam release --from-report`'},
     {long: 'show-all-ips', help: 'all addresses, with their owners'},
@@ -37,8 +45,7 @@ export async function runIpamCheck(io: Io, rest: readonly string[]): Promise<num
   return withSession(io, args.value('config'), async (session) => {
     await checkClusterVersion(session, args.has(VERSION_FLAG.long));
     io.out('Checking IPAM for inconsistencies...\n\n');
-    const state = await readIpamState(session);
-    const inspection = inspectIpam(state);
+    const {state, inspection} = await inspect(session);
     io.out(summary(state, inspection));
     if (args.has('show-all-ips'))
       for (const address of inspection.allocated) io.out(`  ${address.ip} ${escapeForTerminal(ownerText(address))}\n`);
@@ -48,6 +55,22 @@ export async function runIpamCheck(io: Io, rest: readonly string[]): Promise<num
     if (file !== undefined) await save(io, file, await printReport(session, state, inspection));
     return 0;
   });
+}
+
+/** Records are read one after the other while others write: what is not there at every look was work under way. */
+const MOST_LOOKS = 4;
+const PAUSE_MS = 1000;
+
+async function inspect(session: Session): Promise<{readonly state: IpamState; readonly inspection: Inspection}> {
+  const {clock, signal} = session.io;
+  let state = await readIpamState(session);
+  let inspection = inspectIpam(state);
+  for (let look = 1; look < MOST_LOOKS && inspection.findings.length > 0; look++) {
+    await sleep(clock, PAUSE_MS, signal);
+    state = await readIpamState(session);
+    inspection = persisting(inspection, inspectIpam(state));
+  }
+  return {state, inspection};
 }
 
 /** In the order of Calico's. */

@@ -45,7 +45,7 @@ function changed(store: Store, key: string, change: (value: string) => string | 
 
 /** The plugin failed after it had taken this address, and never gave it back. */
 const LEAKED =
-  '10.244.166.131 allocated to default/web-0, node node1, handle k8s-pod-network.252ec5b979ef1fdd4905c895190568256f70328b655a5383bf57cba90d121f96, and nobody uses it';
+  '10.244.166.131 allocated to default/web-0, node node1, handle k8s-pod-network.252ec5b979ef1fdd4905c895190568256f70328b655a5383bf57cba90d121f96 at 2026-11-21 08:51:33.342791296 +0000 UTC, and nobody uses it';
 
 void t.test('the captured life of a cluster: one address leaked, as it happened, and nothing else', async (t) => {
   for (const stage of ['01-startup-node1', '02-tunnel-node1', '05-first-pod', '06-dual-stack-pod']) {

@@ -83,6 +83,7 @@ export class Fire {
   readonly #interrupted = new Set<string>();
   readonly #reports: string[] = [];
   readonly #seen = new Map<string, number>();
+  #hasFailed = false;
 
   private constructor(t: Test, options: FireOptions, dependencies: {store: Store; log: ChangeLog; random: Random}) {
     this.#t = t;
@@ -131,7 +132,7 @@ export class Fire {
   /** Lives one after the other until the share is done. */
   async #livesOf(model: NodeModel, share: number): Promise<void> {
     let left = share;
-    while (left > 0) {
+    while (left > 0 && !this.#hasFailed) {
       const end = this.#random.next();
       const dieAtCall = end < 0.45 ? this.#random.between(1, this.#options.longestLife) : 0;
       const killAtReport = end >= 0.45 && end < 0.7 ? this.#random.between(1, 60) : 0;
@@ -159,9 +160,7 @@ export class Fire {
     const child: ChildProcess = spawn(program, [...args, JSON.stringify(options)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const onExit = () => child.kill('SIGKILL');
-    process.once('exit', onExit);
-    this.#t.teardown(onExit);
+    this.#t.teardown(() => child.kill('SIGKILL'));
     if (child.stdout === null) throw new Error('no output to read');
     let done = 0;
     let reports = 0;
@@ -173,14 +172,16 @@ export class Fire {
       if (++reports === life.killAtReport) child.kill('SIGKILL');
     });
     const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
-    process.off('exit', onExit);
     model.lives++;
     if (signal === 'SIGKILL') {
       model.kills++;
       for (const container of model.unsettled.keys()) this.#interrupted.add(`net.${container}`);
       this.#interrupted.add(`vxlan-tunnel-addr-${model.name}`);
       this.#remember(`${model.name} killed`);
-    } else if (code !== 0) throw new Error(`${options.node} ended with ${code ?? signal}\n${this.#recent(40)}`);
+    } else if (code !== 0) {
+      this.#hasFailed = true;
+      throw new Error(`${options.node} ended with ${code ?? signal}\n${this.#recent(40)}`);
+    }
     return done;
   }
 

@@ -18,6 +18,8 @@ export interface WorkerOptions {
   readonly isAtomic: boolean;
   /** Containers that live on this node, with their addresses. */
   readonly alive: Readonly<Record<string, readonly string[]>>;
+  /** Containers have workload endpoints, as with the agent. */
+  readonly hasEndpoints?: boolean | undefined;
   /** The containers that live go as well, and the node gives up its blocks. */
   readonly isLast: boolean;
 }

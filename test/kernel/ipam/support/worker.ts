@@ -21,11 +21,12 @@ import {goTimestamp} from '../../../../src/model/names.ts';
 import {createRandom} from '../../../helpers/random.ts';
 import type {Report, StoreAddress, WorkerOptions} from './protocol.ts';
 import {SteppedStore} from './stepped-store.ts';
-import {blockAt, IPV4_ADDRESSES, ipv4At, nodeKey, WORKLOAD_POOL} from './world.ts';
+import {blockAt, endpointOf, IPV4_ADDRESSES, ipv4At, nodeKey, WORKLOAD_POOL} from './world.ts';
 
 const options = JSON.parse(process.argv[2] ?? '') as WorkerOptions;
 const {node, nodes, isAtomic, dieAtCall} = options;
 const random = createRandom(options.seed);
+const DEADLINE_MS = 120_000;
 const log = createLogger({level: 'error', fd: 2});
 
 type Unstamped<R> = R extends Report ? Omit<R, 'at'> : never;
@@ -40,10 +41,15 @@ const environmentOf = (store: StoreAddress): Record<string, string> =>
     ? {DATASTORE_TYPE: 'embedded', CALICO_STORE: store.folder}
     : {DATASTORE_TYPE: 'etcdv3', ETCD_ENDPOINTS: store.endpoint};
 
-const opened: Store = await openStore(parseStoreConfig(environmentOf(options.store)), {clock: systemClock, log});
+const opened: Store = await openStore(
+  parseStoreConfig(environmentOf(options.store)),
+  {clock: systemClock, log},
+  {deadlineMs: DEADLINE_MS},
+);
 let calls = 0;
 const store = new SteppedStore(opened, {
   isAtomic,
+  deadlineMs: DEADLINE_MS,
   between: () => {
     if (++calls === dieAtCall) process.kill(process.pid, 'SIGKILL');
   },
@@ -57,6 +63,7 @@ const claims = new BlockClaims(dependencies);
 /** Addresses of each container that lives; and containers whose ADD is under way. */
 const alive = new Map<string, Set<string>>(Object.entries(options.alive).map(([name, ips]) => [name, new Set(ips)]));
 const adding = new Set<string>();
+const leaving = new Set<string>();
 
 const reclaimNow = () =>
   reclaim(
@@ -67,6 +74,13 @@ const reclaimNow = () =>
       isDead: ({containerId, ip}) => !adding.has(containerId) && alive.get(containerId)?.has(ip) !== true,
     },
   );
+
+/** As the CNI plugin does: the endpoint says what the container uses, after it got it and before it gives it up. */
+async function publish(container: string, ips: readonly string[]): Promise<void> {
+  if (options.hasEndpoints !== true) return;
+  const {key, value} = endpointOf(node, container, ips);
+  await store.commit([ips.length === 0 ? {kind: 'delete', key} : {kind: 'put', key, value}]);
+}
 
 const attributes = (): ReadonlyMap<string, string> =>
   new Map([
@@ -92,6 +106,7 @@ async function add(): Promise<void> {
           ipv6: families === 4 ? undefined : {count: random.pick([1, 1, 2])},
         });
     const ips = allocations.map(({ip}) => ip);
+    await publish(container, ips);
     alive.set(container, new Set(ips));
     tell({kind: 'added', container, ips, isExact});
   } catch (error) {
@@ -105,8 +120,11 @@ async function add(): Promise<void> {
 
 /** Releases a container, by its handle or address by address, or only one of its addresses. */
 async function remove(): Promise<void> {
-  if (alive.size === 0) return;
-  const container = random.pick([...alive.keys()]);
+  // One who has an endpoint is asked to leave once at a time, as the agent's lock per attachment sees to.
+  const candidates = [...alive.keys()].filter((name) => options.hasEndpoints !== true || !leaving.has(name));
+  if (candidates.length === 0) return;
+  const container = random.pick(candidates);
+  leaving.add(container);
   const has = alive.get(container) ?? new Set<string>();
   const handleId = `net.${container}`;
   const way = random.pick(['by handle', 'by handle', 'by address', 'one of them']);
@@ -114,11 +132,13 @@ async function remove(): Promise<void> {
   for (const ip of going) has.delete(ip);
   if (has.size === 0) alive.delete(container);
   tell({kind: 'removing', container, ips: going});
+  await publish(container, [...has]);
   if (way === 'by handle') await agent.releaseByHandle(handleId);
   else {
     const by = random.pick([agent, allocator]);
     await by.releaseIps(going.map((ip) => ({ip, handleId})));
   }
+  leaving.delete(container);
   tell({kind: 'removed', container});
 }
 
@@ -186,6 +206,7 @@ for (let done = 0; done < options.operations; ) {
 if (options.isLast) {
   for (const [container, ips] of alive) {
     tell({kind: 'removing', container, ips: [...ips]});
+    await publish(container, []);
     await agent.releaseByHandle(`net.${container}`);
     tell({kind: 'removed', container});
   }

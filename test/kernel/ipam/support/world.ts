@@ -14,6 +14,20 @@ const resourceKey = (plural: string, name: string): string =>
   `/calico/resources/v3/projectcalico.org/${plural}/${name}`;
 export const nodeKey = (name: string): string => resourceKey('nodes', name);
 
+/** The endpoint of a container, which uses these addresses. */
+export function endpointOf(node: string, container: string, ips: readonly string[]) {
+  const name = `${node}-cni-${container}-eth0`;
+  const ipNetworks = ips.map((ip) => `${ip}/${ip.includes(':') ? 128 : 32}`);
+  const spec = {node, orchestrator: 'cni', containerID: container, endpoint: 'eth0', ipNetworks};
+  const resource = {
+    kind: 'WorkloadEndpoint',
+    apiVersion: 'projectcalico.org/v3',
+    metadata: {name, namespace: 'default'},
+    spec,
+  };
+  return {key: resourceKey('workloadendpoints', `default/${name}`), value: JSON.stringify(resource)};
+}
+
 /** The resources there are at the start. */
 export function worldOf(nodes: readonly string[]): readonly {readonly key: string; readonly value: string}[] {
   const entry = (plural: string, name: string, spec: object) => ({
