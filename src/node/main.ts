@@ -198,12 +198,11 @@ async function runAgent(identity: Identity, startUp: () => Promise<void>, log: L
   try {
     const onAway = (reason: string) => reportStartUp(`waiting for the datastore: ${reason}`);
     await whenReachable(startUp, {signal: stop, onAway}, {clock, log});
-    const end = await startParts(identity, {config, registry, stageMetrics, health}, log);
+    await using _parts = await startParts(identity, {config, registry, stageMetrics, health}, log);
     reportStartUp(undefined);
     await aborted(stop);
     log.info({signal: stop.reason}, 'stopping');
     limitStop(log);
-    await end();
   } catch (error) {
     // Whoever waits for the datastore may be stopped, too.
     if (error !== stop.reason || !stop.aborted) throw error;
@@ -214,12 +213,13 @@ async function runAgent(identity: Identity, startUp: () => Promise<void>, log: L
   log.info({}, 'stopped; pods stay connected');
 }
 
-/** Felix, IPAM and the CNI server come to life; resolves to what ends them. */
+/** Felix, IPAM and the CNI server come to life; resolves to what ends them. When one cannot, all end. */
 async function startParts(
   {nodeName, settings, store, allocator}: Identity,
   {config, registry, stageMetrics, health}: Observation,
   log: Logger,
-): Promise<() => Promise<void>> {
+): Promise<AsyncDisposable> {
+  await using parts = new AsyncDisposableStack();
   const felix = new Felix(
     {nodeName, mtuFolder: dirname(nodeNameFile()), watchdogTimeoutMs: config.get('DataplaneWatchdogTimeout')},
     {clock, log, registry, stageMetrics, health, config, rules: noRules},
@@ -267,18 +267,17 @@ async function startParts(
   );
 
   log.warn({}, 'there is no policy yet: every pod of this node is open');
+  parts.defer(() => nodeAllocator.close());
+  parts.defer(() => syncer.stop());
+  parts.defer(() => felix.stop());
+  parts.defer(() => tunnels.stop());
+  parts.defer(() => cni.stop());
   felix.start();
-  syncer.start();
+  // A second agent on the node fails here, before it has done anything.
   await cni.start();
+  syncer.start();
   log.info({node: nodeName, version: CALICO_VERSION}, 'calico-node runs');
-
-  return async () => {
-    await cni.stop();
-    await tunnels.stop();
-    await felix.stop();
-    await syncer.stop();
-    await nodeAllocator.close();
-  };
+  return parts.move();
 }
 
 function limitStop(log: Logger): void {

@@ -124,6 +124,18 @@ await t.test('logs are one JSON object a line', (t) => {
   t.end();
 });
 
+await t.test('a second agent on the node says why it cannot run, and ends', async (t) => {
+  const before = await kernelPicture(node);
+  const second = await node.run([programs.calicoNode], {env: node.agentEnvironment({NO_DEFAULT_POOLS: 'true'})});
+  t.equal(second.code, 1);
+  const last = parseLine(second.stdout.trim().split('\n').at(-1) ?? '');
+  t.match(last, {level: 'error', code: 'E_EXISTS', reason: /another agent answers/, msg: 'calico-node cannot run'});
+  t.same(await kernelPicture(node), before, 'it has written nothing');
+  await node.waitUntilReady();
+  const pod = await addPod(node, 'undisturbed');
+  await pod.remove();
+});
+
 await t.test('what cannot run says why and ends', async (t) => {
   const other = cluster.node('node2');
   const run = (args: readonly string[], extra: Record<string, string> = {}) =>
