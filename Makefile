@@ -7,7 +7,8 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 help:
 	@echo 'make demo [KEEP=1]   three nodes, six pods, real packets; KEEP=1 leaves it running'
 	@echo '     [STORE=etcd]     on an etcd that is killed and started again in the middle'
-	@echo 'make test            all tests; TIER=unit|kernel|cluster or FILES="..." for some'
+	@echo 'make test            all tests; TIER=unit|kernel|cluster or FILES="..." for some;'
+	@echo '                     STORE=embedded|etcd for one of the datastores that cluster tests run on'
 	@echo 'make lint            types, linter, formatter'
 	@echo 'make bench           all measurements; NAME="cni routes" for some'
 	@echo 'make native          the C parts only'

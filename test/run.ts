@@ -74,9 +74,14 @@ for (const [name, tier] of Object.entries(config.tiers)) {
 }
 process.exitCode = summarise(results);
 
+/** STORE leaves one of several stores. */
 function runsOf(file: string, {folder, perStore}: Tier): Run[] {
   const isPerStore = perStore?.files.some((name) => file === `${folder}/${name}`) ?? false;
-  return (isPerStore ? (perStore?.stores ?? []) : [undefined]).map((store) => ({file, store}));
+  if (perStore === undefined || !isPerStore) return [{file, store: undefined}];
+  const wanted = process.env.STORE || undefined;
+  if (wanted !== undefined && !perStore.stores.includes(wanted))
+    throw new Error(`STORE is ${wanted}: it must be one of ${perStore.stores.join(', ')}`);
+  return perStore.stores.filter((store) => store === (wanted ?? store)).map((store) => ({file, store}));
 }
 
 function nameOf({file, store}: Run): string {
