@@ -15,7 +15,7 @@ import {
   textThat,
 } from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
-import {narrow} from '../schema.ts';
+import {kept, narrow} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
 const serviceBlock = () => z.object({cidr: maskedNetwork().optional()});
@@ -46,18 +46,18 @@ const spec = () =>
     serviceLoadBalancerIPs: z.array(serviceBlock()).default([]),
     serviceExternalIPs: z.array(serviceBlock()).default([]),
     serviceClusterIPs: z.array(serviceBlock()).default([]),
-    serviceLoadBalancerAggregation: z.enum(['Enabled', 'Disabled']).default('Enabled'),
+    serviceLoadBalancerAggregation: kept(z.enum(['Enabled', 'Disabled']).default('Enabled')),
     communities: communities().default([]),
     prefixAdvertisements: prefixAdvertisements().default([]),
     /** 0: 179. */
     listenPort: narrow('uint16', integer(0, 65535)).default(0),
     nodeMeshPassword: passwordReference().optional(),
     nodeMeshMaxRestartTime: duration().optional(),
-    bindMode: z.enum(['None', 'NodeIP']).optional(),
+    bindMode: kept(z.enum(['None', 'NodeIP']).optional()),
     ignoredInterfaces: z.array(ignoredInterface()).default([]),
     localWorkloadPeeringIPV4: ipv4Address().optional(),
     localWorkloadPeeringIPV6: ipv6Address().optional(),
-    programClusterRoutes: z.enum(['Enabled', 'Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly']).optional(),
+    programClusterRoutes: kept(z.enum(['Enabled', 'Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly']).optional()),
     ipv4NormalRoutePriority: integer(...ROUTE_PRIORITIES).optional(),
     ipv6NormalRoutePriority: integer(...ROUTE_PRIORITIES).optional(),
   });

@@ -7,7 +7,7 @@ import {parseIp} from '../../lib/cidr.ts';
 import {parsePeerAddress, passwordReference, peerAddress} from '../bgp-fields.ts';
 import {asNumber, duration, flag, integer, ipAddress, nameReference, selector} from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
-import {narrow} from '../schema.ts';
+import {kept, narrow} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
 const spec = () =>
@@ -20,7 +20,7 @@ const spec = () =>
     localASNumber: asNumber().optional(),
     peerSelector: selector().optional(),
     keepOriginalNextHop: flag(),
-    nextHopMode: z.enum(['Auto', 'Self', 'Keep']).optional(),
+    nextHopMode: kept(z.enum(['Auto', 'Self', 'Keep']).optional()),
     password: passwordReference().optional(),
     sourceAddress: z.enum(['UseNodeIP', 'None']).optional(),
     maxRestartTime: duration().optional(),
@@ -31,7 +31,7 @@ const spec = () =>
     /** Names of BGPFilters. */
     filters: z.array(z.string()).default([]),
     localWorkloadSelector: selector().optional(),
-    reversePeering: z.enum(['Auto', 'Manual']).optional(),
+    reversePeering: kept(z.enum(['Auto', 'Manual']).optional()),
   });
 
 export type BGPPeerSpec = FieldsOf<typeof spec>;

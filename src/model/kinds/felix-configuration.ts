@@ -30,6 +30,8 @@ import {kept, narrow} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
 const choice = <const V extends readonly [string, ...string[]]>(...values: V) => z.enum(values).optional();
+/** The same where text without characters is not nothing, but a wrong choice: a pointer in Go. */
+const pointerChoice = <const V extends readonly [string, ...string[]]>(...values: V) => kept(choice(...values));
 
 /** The words, in any case. */
 const anyCase = (...words: readonly string[]) =>
@@ -89,7 +91,11 @@ const failsafePort = () =>
 const healthTimeoutOverride = () =>
   z.object({
     name: textThat((text) => /^[a-zA-Z0-9_ -]+$/.test(text), "must consist of letters, digits, '_', '-' and spaces"),
-    timeout: duration().refine((text) => (parseDuration(text) ?? 0) >= 0, 'must not be negative'),
+    timeout: kept(
+      duration()
+        .refine((text) => (parseDuration(text) ?? 0) >= 0, 'must not be negative')
+        .default('0s'),
+    ),
   });
 
 const routeTableRange = () => z.object({min: integer(), max: integer()});
@@ -193,7 +199,7 @@ const spec = () =>
     prometheusMetricsCAFile: kept(z.string().optional()),
     prometheusMetricsCertFile: kept(z.string().optional()),
     prometheusMetricsKeyFile: kept(z.string().optional()),
-    prometheusMetricsClientAuth: choice(
+    prometheusMetricsClientAuth: pointerChoice(
       'RequireAndVerifyClientCert',
       'RequireAnyClientCert',
       'VerifyClientCertIfGiven',
@@ -208,12 +214,12 @@ const spec = () =>
     usageReportingInterval: plainDuration(),
     natPortRange: portRangeOrName().optional(),
     natOutgoingAddress: ipv4Address().optional(),
-    natOutgoingExclusions: choice('IPPoolsOnly', 'IPPoolsAndHostIPs'),
+    natOutgoingExclusions: pointerChoice('IPPoolsOnly', 'IPPoolsAndHostIPs'),
     deviceRouteSourceAddress: ipv4Address().optional(),
     deviceRouteSourceAddressIPv6: ipv6Address().optional(),
     deviceRouteProtocol: integer().optional(),
     removeExternalRoutes: z.boolean().optional(),
-    programClusterRoutes: choice('Enabled', 'Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly'),
+    programClusterRoutes: pointerChoice('Enabled', 'Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly'),
     ipForwarding: choice('Enabled', 'Disabled'),
     externalNodesList: kept(z.array(ipv4Network()).optional()),
     debugMemoryProfilePath: z.string().optional(),
@@ -227,7 +233,7 @@ const spec = () =>
     sidecarAccelerationEnabled: z.boolean().optional(),
     xdpEnabled: z.boolean().optional(),
     genericXDPEnabled: z.boolean().optional(),
-    nftablesMode: choice('Disabled', 'Enabled', 'Auto'),
+    nftablesMode: pointerChoice('Disabled', 'Enabled', 'Auto'),
     nftablesFlowTableOffload: choice('All', 'Disabled'),
     nftablesFlowTableDataIfacePattern: regularExpression().optional(),
     nftablesRefreshInterval: anyDuration(),
@@ -238,10 +244,10 @@ const spec = () =>
     bpfEnabled: z.boolean().optional(),
     bpfOverlayHostSourceIP: choice('TunnelAddress', 'HostAddress'),
     bpfDisableUnprivileged: z.boolean().optional(),
-    bpfJITHardening: choice('Auto', 'Strict'),
+    bpfJITHardening: pointerChoice('Auto', 'Strict'),
     bpfLogLevel: kept(z.enum(['', 'Off', 'Info', 'Debug']).default('')),
     bpfConntrackLogLevel: choice('Off', 'Debug'),
-    bpfConntrackMode: choice('Auto', 'Userspace', 'BPFProgram'),
+    bpfConntrackMode: pointerChoice('Auto', 'Userspace', 'BPFProgram'),
     bpfConntrackTimeouts: conntrackTimeouts().optional(),
     bpfIPFragTimeout: plainDuration(),
     bpfLogFilters: kept(stringMap().optional()),
@@ -249,8 +255,8 @@ const spec = () =>
     bpfDataIfacePattern: regularExpression().optional(),
     bpfL3IfacePattern: regularExpression().optional(),
     bpfConnectTimeLoadBalancingEnabled: z.boolean().optional(),
-    bpfConnectTimeLoadBalancing: choice('TCP', 'Enabled', 'Disabled'),
-    bpfHostNetworkedNATWithoutCTLB: choice('Enabled', 'Disabled'),
+    bpfConnectTimeLoadBalancing: pointerChoice('TCP', 'Enabled', 'Disabled'),
+    bpfHostNetworkedNATWithoutCTLB: pointerChoice('Enabled', 'Disabled'),
     bpfExternalServiceMode: choice('Tunnel', 'DSR'),
     bpfDSROptoutCIDRs: kept(z.array(cidrOrIp()).optional()),
     bpfExtToServiceConnmark: integer(0, 4294967295).optional(),
@@ -276,16 +282,16 @@ const spec = () =>
     bpfDisableGROForIfaces: regularExpression().optional(),
     bpfExcludeCIDRsFromNAT: kept(z.array(cidrOrIp()).optional()),
     bpfExportBufferSizeMB: integer().optional(),
-    istioAmbientMode: choice('Enabled', 'Disabled'),
+    istioAmbientMode: pointerChoice('Enabled', 'Disabled'),
     istioDSCPMark: dscp().optional(),
     cgroupV2Path: z.string().optional(),
-    flowLogsPolicyEvaluationMode: choice('None', 'Continuous'),
+    flowLogsPolicyEvaluationMode: pointerChoice('None', 'Continuous'),
     bpfRedirectToPeer: choice('Enabled', 'Disabled'),
-    bpfAttachType: choice('TC', 'TCX', 'Netkit'),
+    bpfAttachType: pointerChoice('TC', 'TCX', 'Netkit'),
     flowLogsFlushInterval: plainDuration(),
     flowLogsCollectorDebugTrace: z.boolean().optional(),
     flowLogsGoldmaneServer: kept(z.string().optional()),
-    flowLogsLocalReporter: choice('Disabled', 'Enabled'),
+    flowLogsLocalReporter: pointerChoice('Disabled', 'Enabled'),
     bpfProfiling: choice('Enabled', 'Disabled'),
     routeSource: anyCase('WorkloadIPs', 'CalicoIPAM'),
     routeTableRanges: kept(z.array(routeTableIdRange()).optional()),
@@ -308,14 +314,14 @@ const spec = () =>
     wireguardMTUV6: integer().optional(),
     wireguardHostEncryptionEnabled: z.boolean().optional(),
     wireguardKeepAlive: plainDuration(),
-    awsSrcDstCheck: choice('DoNothing', 'Enable', 'Disable'),
+    awsSrcDstCheck: pointerChoice('DoNothing', 'Enable', 'Disable'),
     serviceLoopPrevention: choice('Drop', 'Reject', 'Disabled'),
     workloadSourceSpoofing: choice('Disabled', 'Any'),
     mtuIfacePattern: regularExpression().optional(),
-    floatingIPs: choice('Enabled', 'Disabled'),
+    floatingIPs: pointerChoice('Enabled', 'Disabled'),
     localSubnetL2Reachability: choice('Disabled', 'PodsAndLoadBalancers'),
     localSubnetL2ReachabilityRefreshInterval: anyDuration(),
-    windowsManageFirewallRules: choice('Enabled', 'Disabled'),
+    windowsManageFirewallRules: pointerChoice('Enabled', 'Disabled'),
     goGCThreshold: integer(-1).optional(),
     goMemoryLimitMB: integer(-1).optional(),
     goMaxProcs: integer(-1).optional(),

@@ -6,6 +6,7 @@ import {type Cidr, cidrContains, cidrsOverlap, formatCidr, parseCidr} from '../.
 import {flag, integer, isMasked, selector} from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 import {anyJson} from '../resource.ts';
+import {kept} from '../schema.ts';
 import {usesGlobal} from '../selector/global.ts';
 import {type Violation, violation} from '../violation.ts';
 
@@ -26,7 +27,7 @@ const spec = () =>
     nodeSelector: selector(LONGEST_SELECTOR).default('all()'),
     namespaceSelector: selector(LONGEST_SELECTOR).default(''),
     allowedUses: z.array(z.enum(['Workload', 'Tunnel', 'LoadBalancer'])).default(['Workload', 'Tunnel']),
-    assignmentMode: z.enum(['Automatic', 'Manual']).default('Automatic'),
+    assignmentMode: kept(z.enum(['Automatic', 'Manual']).default('Automatic')),
   });
 
 const condition = () =>

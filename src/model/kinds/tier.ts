@@ -7,6 +7,7 @@ import {float} from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 import {DEFAULT_TIER, tierName} from '../policy-names.ts';
 import {anyJson} from '../resource.ts';
+import {kept} from '../schema.ts';
 import {type Violation, violation} from '../violation.ts';
 
 export const DEFAULT_TIER_ORDER = 1_000_000;
@@ -27,7 +28,7 @@ const spec = () =>
   z.object({
     /** Lower comes first. */
     order: float().optional(),
-    defaultAction: z.enum(['Deny', 'Pass']).default('Deny'),
+    defaultAction: kept(z.enum(['Deny', 'Pass']).default('Deny')),
   });
 
 const status = () => z.object({conditions: z.array(anyJson()).optional()});
