@@ -5,12 +5,13 @@
  */
 import {createHash} from 'node:crypto';
 import t from 'tap';
+import {type Content, readStages} from '../helpers/stored-stages.ts';
 import {Lab} from '../lab/lab.ts';
 import type {LabNode} from '../lab/lab-node.ts';
 import {networkConfig} from '../lab/lab-pod.ts';
 import {programs} from '../lab/programs.ts';
 import type {ProgramResult} from '../lab/run-program.ts';
-import {type Content, type Deliberate, differences, readStages, Side} from './support/stored-stages.ts';
+import {type Deliberate, differences, Side} from './support/content-comparison.ts';
 
 t.setTimeout(0);
 const lab = await Lab.create({subnets: 1, store: 'etcd'});

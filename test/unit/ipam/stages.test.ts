@@ -4,7 +4,6 @@
  * of new blocks begin), one difference is deliberate: v3.32.1 forgets to remove the sequence number of an
  * address that it releases by handle.
  */
-import {readFileSync} from 'node:fs';
 import t from 'tap';
 import {Allocator} from '../../../src/ipam/allocator.ts';
 import {BlockClaims} from '../../../src/ipam/block-claims.ts';
@@ -19,29 +18,17 @@ import {type Block, decodeBlock, encodeBlock} from '../../../src/model/ipam-reco
 import {parseKey} from '../../../src/model/keys.ts';
 import {IPPool} from '../../../src/model/kinds/ip-pool.ts';
 import {Node} from '../../../src/model/kinds/node.ts';
+import {type Content, readStages} from '../../helpers/stored-stages.ts';
 import {MemoryStore} from './support/memory-store.ts';
 
-type State = ReadonlyMap<string, string>;
+type State = Content;
 
-/** The whole of IPAM, pools and nodes after each stage. */
-function readStages(): ReadonlyMap<string, State> {
-  const stages = new Map<string, State>();
-  let state: State = new Map();
-  const text = readFileSync(new URL('../../fixtures/ipam/stages.jsonl', import.meta.url), 'utf8');
-  for (const line of text.trim().split('\n')) {
-    const {stage, changes} = JSON.parse(line) as {stage: string; changes: {key: string; value: string | null}[]};
-    const next = new Map(state);
-    for (const {key, value} of changes) {
-      if (value === null) next.delete(key);
-      else next.set(key, value);
-    }
-    stages.set(stage.slice(0, 2), next);
-    state = next;
-  }
-  return stages;
-}
+/** What IPAM reads and writes: its records, pools and nodes. */
+const OF_IPAM = /^\/calico\/(?:ipam\/|resources\/v3\/projectcalico\.org\/(?:ippools|nodes)\/)/;
 
-const STAGES = readStages();
+const STAGES = new Map(
+  [...readStages()].map(([number, content]) => [number, new Map([...content].filter(([key]) => OF_IPAM.test(key)))]),
+);
 const stage = (number: string): State => {
   const state = STAGES.get(number);
   if (state === undefined) throw new Error(`no stage ${number}`);

@@ -1,11 +1,8 @@
 /**
- * What Calico v3.32.1 had in its datastore after each step of the life of a small cluster
- * (test/fixtures/datastore/stages.jsonl), and its comparison with ours: whole keys and whole values, byte by byte, but for
- * what differs from run to run and for what we do otherwise on purpose.
+ * The content of our datastore beside Calico's: whole keys and whole values, byte by byte, but for what differs from run
+ * to run and for what we do otherwise on purpose.
  */
-import {readFileSync} from 'node:fs';
-
-export type Content = ReadonlyMap<string, string>;
+import type {Content} from '../../helpers/stored-stages.ts';
 
 /** What cannot be the same twice, as it is in the text of a value. */
 const VARYING: readonly (readonly [RegExp, string])[] = [
@@ -27,21 +24,6 @@ export interface Deliberate {
   readonly name: string;
   /** What of a pair takes part in the comparison; undefined: the pair does not. */
   readonly adapt: (key: string, value: string) => string | undefined;
-}
-
-/** The content after every stage, by its two digits. */
-export function readStages(): ReadonlyMap<string, Content> {
-  const text = readFileSync(new URL('../../fixtures/datastore/stages.jsonl', import.meta.url), 'utf8');
-  const stages = new Map<string, Content>();
-  const content = new Map<string, string>();
-  for (const line of text.trimEnd().split('\n')) {
-    const {stage, changes} = JSON.parse(line) as {stage: string; changes: {key: string; value: string | null}[]};
-    for (const {key, value} of changes)
-      if (value === null) content.delete(key);
-      else content.set(key, value);
-    stages.set(stage.slice(0, 2), new Map(content));
-  }
-  return stages;
 }
 
 /**
