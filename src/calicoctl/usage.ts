@@ -114,7 +114,7 @@ export const USAGE: Readonly<Record<CommandName, string>> = {
   calicoctl node status [--allow-version-mismatch]
 `,
   completion: `Usage:
-  calicoctl completion (bash | zsh)
+  calicoctl completion (bash | zsh | fish)
 `,
   'datastore migrate export': `Usage:
   calicoctl datastore migrate export [--config=<CONFIG>] [--allow-version-mismatch]

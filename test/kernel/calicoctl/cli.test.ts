@@ -1,5 +1,4 @@
 /** What the captured command lines do not show: settings, files, limits of input, hostile text, scale. */
-import {execFileSync} from 'node:child_process';
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import t from 'tap';
@@ -446,25 +445,6 @@ void t.test('node status says whether the agent runs, ours or theirs', async (t)
   t.match(await status(['init'], ours), running);
   for (const other of [[...ours, '-felix-live'], ['grep', 'calico-felix'], ['']])
     t.same(await status(other), {exit: 1, stdout: 'Calico process is not running.\n', stderr: ''}, other.join(' '));
-});
-
-void t.test('the shell completes commands, flags and kinds', async (t) => {
-  const script = file('completion.bash', (await rig.run(['completion', 'bash'])).stdout);
-  const complete = (...words: readonly string[]): readonly string[] => {
-    const quoted = ['calicoctl', ...words].map((word) => `'${word}'`).join(' ');
-    const ask = `. ./${script}; COMP_WORDS=(${quoted}); COMP_CWORD=${words.length}; _calicoctl; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    return execFileSync('bash', ['-c', ask], {cwd: folder, encoding: 'utf8'}).trim().split('\n');
-  };
-  t.same(complete('pa'), ['patch']);
-  t.same(complete('ipam', 'sh'), ['show']);
-  t.same(complete('datastore', 'migrate', 'l'), ['lock']);
-  t.same(complete('ipam', 'show', '--show-bl'), ['--show-blocks']);
-  t.same(complete('get', 'ippo'), ['ippool', 'ippools']);
-  t.same(complete('get', 'ippool', '-o', 'js'), ['json']);
-  t.same(complete('apply', '-f', 'completion.b'), ['completion.bash']);
-  t.same(complete('version', 'ippo'), ['']);
-  t.match((await rig.run(['completion', 'zsh'])).stdout, /^autoload -U \+X bashcompinit && bashcompinit\n/);
-  t.match(await rig.run(['completion', 'fish']), {exit: 1, stderr: /^Usage:\n {2}calicoctl completion/});
 });
 
 void t.test('patch and label do not drop what they cannot read', async (t) => {
