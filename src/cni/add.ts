@@ -15,6 +15,7 @@
 import {setImmediate as nextTurn} from 'node:timers/promises';
 import {parseIpWithPrefix} from '../lib/cidr.ts';
 import {AgentError} from '../lib/errors.ts';
+import {followSignals} from '../lib/follow-signals.ts';
 import type {WorkloadEndpoint} from '../model/kinds/workload-endpoint.ts';
 import {type Addresses, assignAddresses, expectedFamilies, hostNetwork, OWN_IPAM} from './addresses.ts';
 import {parseCniArgs} from './cni-args.ts';
@@ -181,18 +182,18 @@ class Add {
     const endpoint = withAddresses(draft, {mac: veth.link.mac ?? '', ipNetworks});
     this.#undo.add('endpoint', () => this.#restoreEndpoint(endpoint, existing));
     // When one of the three fails, Felix need not be waited for any longer.
-    const failure = new AbortController();
+    const end = new AbortController();
+    const letGo = followSignals(end, [signal]);
     const breakOff = (error: unknown): never => {
-      failure.abort(error);
+      end.abort(error);
       throw error;
     };
-    const waiting = AbortSignal.any([signal, failure.signal]);
     const written = endpoints.write(endpoint, existing, {signal}).catch(breakOff);
     const plumbed = this.#plumb(veth, ipNetworks, prepared).catch(breakOff);
     const [, [settings]] = await together(
       written,
-      together(plumbed, felix.waitForEndpoint(endpointIdOf(endpoint), waiting)),
-    );
+      together(plumbed, felix.waitForEndpoint(endpointIdOf(endpoint), end.signal)),
+    ).finally(letGo);
     await podNetwork.addIpv6(veth, ipNetworks, settings, signal);
     signal.throwIfAborted();
     const {containerId, hostInterface, pod, namespace} = this.#workload;

@@ -16,6 +16,7 @@ import type {NodeAllocator} from '../ipam/node-allocator.ts';
 import type {RulesSource} from '../ipam/rules.ts';
 import type {Clock} from '../lib/clock.ts';
 import {AgentError, codeOf, messageChain} from '../lib/errors.ts';
+import {followSignals} from '../lib/follow-signals.ts';
 import type {Logger} from '../lib/log.ts';
 import type {Registry, StageMetrics, StageRecorder} from '../lib/metrics.ts';
 import type {Addon} from '../native/addon.ts';
@@ -196,16 +197,18 @@ export class CniServer {
 
   async #serve(shim: ShimRequest, fd: number | undefined, session: ShimSession): Promise<ShimResult> {
     const startMs = this.#clock.monotonicMs();
-    const limit = new AbortController();
+    const end = new AbortController();
+    const letGo = followSignals(end, [session.gone, this.#stopping.signal]);
     const cancel = this.#clock.schedule(this.#options.callLimitMs ?? CALL_LIMIT_MS, () =>
-      limit.abort(new DOMException('the call has taken too long', 'TimeoutError')),
+      end.abort(new DOMException('the call has taken too long', 'TimeoutError')),
     );
     const call: Call = {
-      signal: AbortSignal.any([limit.signal, session.gone, this.#stopping.signal]),
+      signal: end.signal,
       delegate: (order) => session.delegate(order),
     };
     const answer = await this.#answer(shim, fd, call);
     cancel();
+    letGo();
     const durationMs = this.#clock.monotonicMs() - startMs;
     const command = shim.environment.get('CNI_COMMAND') ?? '';
     const verb = shim.argument === '-t' ? 'test' : (parseVerb(command) ?? 'unknown');

@@ -49,6 +49,7 @@ export class ShimSession {
   #request: ShimRequest | undefined;
   #delegate: {resolve(report: DelegateReport): void; reject(error: AgentError): void} | undefined;
   #delegates = 0;
+  #isAnswered = false;
   readonly #ended = Promise.withResolvers<void>();
 
   constructor(options: SessionOptions, dependencies: SessionDependencies) {
@@ -56,7 +57,7 @@ export class ShimSession {
     this.#dependencies = dependencies;
   }
 
-  /** Aborts when the plugin is gone: nobody will hear the result. */
+  /** Aborts when the plugin is gone before it was answered: nobody will hear the result. */
   get gone(): AbortSignal {
     return this.#gone.signal;
   }
@@ -144,6 +145,7 @@ export class ShimSession {
     try {
       const result = await this.#dependencies.serve(request, fd, this);
       if (!this.#gone.signal.aborted) await this.#send(result);
+      this.#isAnswered = true;
     } catch {
       // The plugin was ended while it was answered; what the runtime does then is DEL.
     } finally {
@@ -179,7 +181,7 @@ export class ShimSession {
   #close(): void {
     this.#cancelIdle?.();
     this.#dependencies.connection.close();
-    if (!this.#gone.signal.aborted) this.#gone.abort(this.#goneError());
+    if (!this.#isAnswered && !this.#gone.signal.aborted) this.#gone.abort(this.#goneError());
     this.#delegate?.reject(this.#goneError());
     // While work is going on its namespace must stay open; it closes it.
     if (this.#request !== undefined) return;

@@ -53,6 +53,7 @@ export function kernelSteps(dependencies: KernelStepsDependencies): readonly Ste
       const undecided = undecidedTunnels(desired);
       // A device that is to exist but cannot be described would be taken for one that is not wanted.
       if (undecided.length > 0) return undecided;
+      if (!state.tunnels.isPending) return [];
       const outcome = await state.tunnels.run(signal);
       // What hangs on a device must see it in the same run.
       await watcher.seek([...outcome.written.keys()], signal);
@@ -63,6 +64,7 @@ export function kernelSteps(dependencies: KernelStepsDependencies): readonly Ste
   const interfaceStep: Step = {
     name: state.interfaces.kind,
     async run(signal) {
+      if (!state.interfaces.isPending) return [];
       const outcome = await state.interfaces.run(signal);
       // The kernel said that they are up; the routes of this run need not wait until it announces it.
       for (const {link} of outcome.written.values()) state.setUp(link);
