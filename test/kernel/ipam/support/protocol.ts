@@ -5,6 +5,12 @@ export type StoreAddress =
   | {readonly type: 'embedded'; readonly folder: string}
   | {readonly type: 'etcdv3'; readonly endpoint: string};
 
+/** The settings that lead there. */
+export const environmentOf = (store: StoreAddress): Readonly<Record<string, string>> =>
+  store.type === 'embedded'
+    ? {DATASTORE_TYPE: 'embedded', CALICO_STORE: store.folder}
+    : {DATASTORE_TYPE: 'etcdv3', ETCD_ENDPOINTS: store.endpoint};
+
 export interface WorkerOptions {
   readonly store: StoreAddress;
   readonly node: string;

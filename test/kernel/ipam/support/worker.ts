@@ -19,7 +19,7 @@ import {codeOf} from '../../../../src/lib/errors.ts';
 import {createLogger} from '../../../../src/lib/log.ts';
 import {goTimestamp} from '../../../../src/model/names.ts';
 import {createRandom} from '../../../helpers/random.ts';
-import type {Report, StoreAddress, WorkerOptions} from './protocol.ts';
+import {environmentOf, type Report, type WorkerOptions} from './protocol.ts';
 import {SteppedStore} from './stepped-store.ts';
 import {blockAt, endpointOf, IPV4_ADDRESSES, ipv4At, nodeKey, WORKLOAD_POOL} from './world.ts';
 
@@ -35,11 +35,6 @@ type Unstamped<R> = R extends Report ? Omit<R, 'at'> : never;
 const tell = (report: Unstamped<Report>): void => {
   writeSync(1, `${JSON.stringify({...report, at: String(process.hrtime.bigint())})}\n`);
 };
-
-const environmentOf = (store: StoreAddress): Record<string, string> =>
-  store.type === 'embedded'
-    ? {DATASTORE_TYPE: 'embedded', CALICO_STORE: store.folder}
-    : {DATASTORE_TYPE: 'etcdv3', ETCD_ENDPOINTS: store.endpoint};
 
 const opened: Store = await openStore(
   parseStoreConfig(environmentOf(options.store)),
