@@ -5,10 +5,11 @@
 
 import type {ResourceId} from '../model/kind.ts';
 import type {Arguments} from './command-line.ts';
-import {errorText, isBug, isStoreFailure} from './error-text.ts';
+import {errorText, isBug, isStoreFailure, nameOf} from './error-text.ts';
 import {Failure} from './failure.ts';
 import {idOf, type Target} from './input/targets.ts';
 import type {Io} from './io.ts';
+import {startProgress} from './progress.ts';
 
 export interface BulkResult {
   readonly targets: readonly Target[];
@@ -46,11 +47,29 @@ export async function fileTargets(io: Io, args: Arguments, filename: string): Pr
 /** A file without resources. */
 export class NothingSpecified extends Failure {}
 
+/** What is done to each of several. */
+export interface BulkAction {
+  /** `applied`, for the person who waits. */
+  readonly past: string;
+  /** Of the command line. */
+  readonly namespace: string | undefined;
+  readonly run: (target: Target, id: ResourceId) => Promise<void>;
+}
+
 /** Does it to all, one after the other. A datastore that fails ends it: the rest is reported as not done. */
-export async function runAll(
+export async function runAll(io: Io, targets: readonly Target[], action: BulkAction): Promise<BulkResult> {
+  const progress = startProgress(io, action.past, targets.length);
+  try {
+    return await runEach(targets, action, (tried) => progress.report(tried));
+  } finally {
+    progress.end();
+  }
+}
+
+async function runEach(
   targets: readonly Target[],
-  namespace: string | undefined,
-  action: (target: Target, id: ResourceId) => Promise<void>,
+  {namespace, run}: BulkAction,
+  onTried: (tried: number) => void,
 ): Promise<BulkResult> {
   const errors: string[] = [];
   let done = 0;
@@ -60,18 +79,25 @@ export async function runAll(
     try {
       id = idOf(target, namespace);
       tried++;
-      await action(target, id);
+      await run(target, id);
       done++;
     } catch (error) {
       if (isBug(error)) throw error;
-      const text = errorText(error, target.kind, id);
+      const text = placed(errorText(error, target.kind, id), target, id, i, targets.length);
       const rest = targets.length - i - 1;
       const isLast = isStoreFailure(error);
       errors.push(isLast && rest > 0 ? `${text} (${rest} more not tried)` : text);
       if (isLast) break;
     }
+    onTried(i + 1);
   }
   return {targets, done, tried, errors};
+}
+
+/** A broken rule says nothing of whose it is, and a file may hold thousands. */
+function placed(text: string, {kind}: Target, id: ResourceId, i: number, total: number): string {
+  if (total === 1 || !text.startsWith('error with ')) return text;
+  return `${text} in ${nameOf(kind, id)}, resource ${i + 1} of ${total}`;
 }
 
 /** The kind of all targets; undefined when they differ. */

@@ -45,12 +45,16 @@ export async function runDelete(io: Io, rest: readonly string[]): Promise<number
       return 0;
     }
     const writer = new ResourceWriter(session);
-    const {done, errors} = await runAll(targets, namespaceOf(args), async (target, id) => {
-      try {
-        await writer.delete(target, id);
-      } catch (error) {
-        if (!(args.has('skip-not-exists') && hasCode(error, 'E_NOT_FOUND'))) throw error;
-      }
+    const {done, errors} = await runAll(io, targets, {
+      past: 'deleted',
+      namespace: namespaceOf(args),
+      run: async (target, id) => {
+        try {
+          await writer.delete(target, id);
+        } catch (error) {
+          if (!(args.has('skip-not-exists') && hasCode(error, 'E_NOT_FOUND'))) throw error;
+        }
+      },
     });
     const kind = singleKind(targets);
     const ofKind = kind === undefined ? '' : `'${kind}' `;

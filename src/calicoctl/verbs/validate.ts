@@ -23,7 +23,11 @@ export async function runValidate(io: Io, rest: readonly string[]): Promise<numb
     io.out('No resources specified\n');
     return 0;
   }
-  const result = await runAll(targets, undefined, async (target, id) => void resourceOf(target, id));
+  const result = await runAll(io, targets, {
+    past: 'validated',
+    namespace: undefined,
+    run: async (target, id) => void resourceOf(target, id),
+  });
   reportWrites(io, {present: 'validate', past: 'validated', hit: 'hit error(s)'}, result);
   return 0;
 }

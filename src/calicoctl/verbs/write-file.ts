@@ -25,6 +25,7 @@ type Action = (writer: ResourceWriter, args: Arguments) => (target: Target, id: 
 
 interface FileVerb {
   readonly declaration: CommandDeclaration;
+  readonly past: string;
   /** Says what became of it. */
   readonly report: (io: Io, result: BulkResult) => void;
   readonly action: Action;
@@ -44,6 +45,7 @@ const CREATE: FileVerb = {
     flags: [...COMMON, {long: 'skip-exists', help: 'what is already there is left as it is'}],
     takesOperands: false,
   },
+  past: 'created',
   report: reportWith({present: 'create', past: 'created', hit: 'hit error'}),
   action: (writer, args) => async (target, id) => {
     try {
@@ -61,6 +63,7 @@ const APPLY: FileVerb = {
     flags: COMMON,
     takesOperands: false,
   },
+  past: 'applied',
   report: reportWith({present: 'apply', past: 'applied', hit: 'hit error(s)'}),
   action: (writer) => (target, id) => writer.apply(target, id),
 };
@@ -72,6 +75,7 @@ const REPLACE: FileVerb = {
     flags: COMMON,
     takesOperands: false,
   },
+  past: 'replaced',
   report: reportReplaced,
   action: (writer) => (target, id) => writer.replace(target, id),
 };
@@ -80,7 +84,11 @@ export const runCreate = (io: Io, rest: readonly string[]): Promise<number> => r
 export const runApply = (io: Io, rest: readonly string[]): Promise<number> => runFileVerb(APPLY, io, rest);
 export const runReplace = (io: Io, rest: readonly string[]): Promise<number> => runFileVerb(REPLACE, io, rest);
 
-async function runFileVerb({declaration, report, action}: FileVerb, io: Io, rest: readonly string[]): Promise<number> {
+async function runFileVerb(
+  {declaration, past, report, action}: FileVerb,
+  io: Io,
+  rest: readonly string[],
+): Promise<number> {
   const args = parseArguments(declaration, rest);
   const filename = args.value('filename');
   if (filename === undefined) throw usageFailure(declaration.name);
@@ -93,7 +101,7 @@ async function runFileVerb({declaration, report, action}: FileVerb, io: Io, rest
     }
     await tryAddInitialContent(session);
     const run = action(new ResourceWriter(session), args);
-    report(io, await runAll(targets, namespaceOf(args), run));
+    report(io, await runAll(io, targets, {past, namespace: namespaceOf(args), run}));
     return 0;
   });
 }
