@@ -62,8 +62,8 @@ export class ResourceWriter {
    */
   async replace(target: Target, id: ResourceId): Promise<void> {
     const {kind} = target;
-    refuse(kind, id, 'update');
     await this.#requireExisting(kind, id);
+    refuse(kind, id, 'update');
     const resource = resourceOf(withOwnMetadata(target), id);
     await this.#checkReferences(kind, resource);
     const version = versionOf(target);
@@ -88,6 +88,7 @@ export class ResourceWriter {
       throw new Failure('error with field node (field should be assigned)');
     // Such a name has no key; nothing can be stored under it.
     if (id.name === '' || id.name.includes('/')) throw new AgentError('E_NOT_FOUND', notThere(kind, id));
+    await this.#requireVersion(target, id);
     switch (kind.kind) {
       case 'IPPool': {
         const {deletePool} = await import('./rules/pool-rules.ts');
@@ -105,6 +106,17 @@ export class ResourceWriter {
       default:
         return this.#session.resources.delete(kind, id, {}, this.#session.call);
     }
+  }
+
+  /** One that the document names must be that of what goes. */
+  async #requireVersion(target: Target, id: ResourceId): Promise<void> {
+    const {kind} = target;
+    const version = versionOf(target);
+    if (version === '') return;
+    if (!/^[0-9]+$/.test(version)) throw new Failure(`error with field ResourceVersion = '${version}'`);
+    const current = await findResource(this.#session, kind, id);
+    if (current === undefined) throw new AgentError('E_NOT_FOUND', notThere(kind, id));
+    if (current.metadata.resourceVersion !== version) throw new Failure(`update conflict: ${nameOf(kind, id)}`);
   }
 
   async #requireExisting(kind: ResourceKind, id: ResourceId): Promise<void> {

@@ -158,7 +158,11 @@ function isPortRange(value: string | number): boolean {
   return min >= 1 && min <= max && max <= 65535;
 }
 
-/** A code point of differentiated services. */
+/** A code point of differentiated services, known or not. */
+export const dscpText = (): z.ZodType<string | number> =>
+  narrow('DSCP', normalised(z.union([z.string(), z.int()]).overwrite(usualDscp).describe(DSCP_RULE)));
+
+/** One that is known. */
 export const dscp = (): z.ZodType<string | number> =>
   narrow(
     'DSCP',

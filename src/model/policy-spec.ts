@@ -59,12 +59,13 @@ export function completePolicy<R extends Resource<PolicySpec, unknown>>(policy: 
   return {...policy, metadata: withTierLabel(metadata, spec.tier), spec: withTypes(spec)};
 }
 
-/** As that, but for a staged deletion, which has nothing but its tier. */
+/** As that, but for a staged deletion, which has nothing but its tier; types that it names are dropped. */
 export function completeStagedPolicy<R extends Resource<PolicySpec & {readonly stagedAction: string}, unknown>>(
   policy: R,
 ): R {
-  if (policy.spec.stagedAction !== 'Delete') return completePolicy(policy);
-  return {...policy, metadata: withTierLabel(policy.metadata, policy.spec.tier)};
+  const {metadata, spec} = policy;
+  if (spec.stagedAction !== 'Delete') return completePolicy(policy);
+  return {...policy, metadata: withTierLabel(metadata, spec.tier), spec: {...spec, types: []}};
 }
 
 function withTypes<S extends PolicySpec>(spec: S): S {

@@ -19,7 +19,7 @@ export function refusalOf(kind: ResourceKind, id: ResourceId, verb: WriteVerb): 
   const {name} = id;
   switch (kind.kind) {
     case ClusterInformation.kind:
-      return `operation ${CLUSTER_INFORMATION_VERBS[verb]} is not supported on ${kind.kind}`;
+      return `operation ${VERBS[verb]} is not supported on ${kind.kind}`;
     case Profile.kind:
       return name === DEFAULT_ALLOW_PROFILE ? defaultProfileRefusal(verb) : undefined;
     case Tier.kind:
@@ -27,8 +27,8 @@ export function refusalOf(kind: ResourceKind, id: ResourceId, verb: WriteVerb): 
         ? `operation Delete is not supported on ${name}: Cannot delete ${name} tier`
         : undefined;
     case NetworkPolicy.kind:
-      return isOfKubernetes(name) && verb === 'create'
-        ? `operation create or apply is not supported on ${nameOf(kind, id)}: kubernetes network policies must be managed through the kubernetes API`
+      return isOfKubernetes(name)
+        ? `operation ${VERBS[verb]} is not supported on ${nameOf(kind, id)}: kubernetes network policies must be managed through the kubernetes API`
         : undefined;
     case KubeControllersConfiguration.kind:
       // One that is no name at all is refused as such.
@@ -40,7 +40,7 @@ export function refusalOf(kind: ResourceKind, id: ResourceId, verb: WriteVerb): 
   }
 }
 
-const CLUSTER_INFORMATION_VERBS: Readonly<Record<WriteVerb, string>> = {
+const VERBS: Readonly<Record<WriteVerb, string>> = {
   create: 'create or apply',
   update: 'apply or replace',
   delete: 'delete',

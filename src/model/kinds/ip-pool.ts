@@ -52,8 +52,15 @@ export const IPPool = defineKind({
   spec,
   status,
   fillIn: (pool) => (pool.blockSize === 0 ? {...pool, blockSize: defaultBlockSize(pool.cidr)} : pool),
+  beforeWrite: (pool) => ({...pool, spec: {...pool.spec, cidr: usualCidr(pool.spec.cidr)}}),
   rules: poolViolations,
 });
+
+/** In its usual spelling, with host bits as they are: the rules refuse those. */
+function usualCidr(text: string): string {
+  const cidr = parseCidr(text);
+  return cidr === undefined || !isMasked(text) ? text : formatCidr(cidr);
+}
 
 const defaultBlockSize = (cidr: string): number => (cidr.includes(':') ? 122 : 26);
 
@@ -145,14 +152,14 @@ export function poolsOverlap(a: IPPool, b: IPPool): boolean {
 /** What a change of a pool must not touch: CIDR (but for its spelling), block size, and LoadBalancer as a use. */
 export function poolChangeViolations(before: IPPool, after: IPPool): readonly Violation[] {
   const violations: Violation[] = [];
+  const servedBalancers = before.spec.allowedUses.includes('LoadBalancer');
+  if (servedBalancers && !after.spec.allowedUses.includes('LoadBalancer'))
+    violations.push(violation('spec.allowedUses', after.spec.allowedUses, 'must stay LoadBalancer'));
   const [oldCidr, newCidr] = [parseCidr(before.spec.cidr), parseCidr(after.spec.cidr)];
   const isSameNetwork =
     oldCidr !== undefined && newCidr !== undefined && cidrContains(oldCidr, newCidr) && cidrContains(newCidr, oldCidr);
   if (!isSameNetwork) violations.push(violation('spec.cidr', after.spec.cidr, `must stay ${before.spec.cidr}`));
   if (before.spec.blockSize !== after.spec.blockSize)
     violations.push(violation('spec.blockSize', after.spec.blockSize, `must stay ${before.spec.blockSize}`));
-  const servedBalancers = before.spec.allowedUses.includes('LoadBalancer');
-  if (servedBalancers && !after.spec.allowedUses.includes('LoadBalancer'))
-    violations.push(violation('spec.allowedUses', after.spec.allowedUses, 'must stay LoadBalancer'));
   return violations;
 }

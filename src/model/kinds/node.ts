@@ -13,6 +13,7 @@ import {
   macAddress,
 } from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
+import {kept} from '../schema.ts';
 import {violation} from '../violation.ts';
 
 const bgp = () =>
@@ -32,12 +33,14 @@ const spec = () =>
     vxlanTunnelMACAddr: macAddress().optional(),
     ipv6VXLANTunnelAddr: ipv6Address().optional(),
     vxlanTunnelMACAddrV6: macAddress().optional(),
-    orchRefs: z.array(z.object({nodeName: z.string().optional(), orchestrator: z.string()})).optional(),
+    orchRefs: z
+      .array(z.object({nodeName: z.string().optional(), orchestrator: kept(z.string().default(''))}))
+      .optional(),
     wireguard: z
       .object({interfaceIPv4Address: ipv4Address().optional(), interfaceIPv6Address: ipv6Address().optional()})
       .optional(),
     /** Types are CalicoNodeIP, InternalIP and ExternalIP; Calico does not check them. */
-    addresses: z.array(z.object({address: cidrOrIp(), type: z.string().optional()})).optional(),
+    addresses: z.array(z.object({address: kept(cidrOrIp().default('')), type: z.string().optional()})).optional(),
     interfaces: z
       .array(z.object({name: z.string().default(''), addresses: z.array(ipAddress()).default([])}))
       .optional(),

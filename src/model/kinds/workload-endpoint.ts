@@ -7,7 +7,7 @@ import {cidrContainsIp, parseCidr, parseIp} from '../../lib/cidr.ts';
 import {
   cidrOrIp,
   containerId,
-  dscp,
+  dscpText,
   endpointPortName,
   integer,
   interfaceName,
@@ -55,7 +55,8 @@ const qosControls = () =>
     egressPacketBurst: limit(),
     ingressMaxConnections: limit(),
     egressMaxConnections: limit(),
-    dscp: dscp().optional(),
+    /** Calico does not check it. */
+    dscp: dscpText().optional(),
   });
 
 const spec = () =>
