@@ -5,8 +5,9 @@
  * the oldest of it, how long a run takes, and what fails. Depth and age are asked for when somebody scrapes; they cost
  * nothing in between.
  */
-import {Counter, Gauge, Histogram, Registry} from 'prom-client';
+import {Counter, Gauge, Registry} from 'prom-client';
 import type {ErrorCode} from './errors.ts';
+import {SeriesHistogram} from './series-histogram.ts';
 
 export {Registry} from 'prom-client';
 
@@ -34,7 +35,7 @@ export interface StageRecorder {
 
 export class StageMetrics {
   readonly #queues = new Map<string, StageQueue>();
-  readonly #duration: Histogram<'stage'>;
+  readonly #duration: SeriesHistogram<'stage'>;
   readonly #failures: Counter<'stage' | 'code'>;
 
   constructor(options: {readonly prefix?: string}, dependencies: {readonly registry: Registry}) {
@@ -59,13 +60,15 @@ export class StageMetrics {
         for (const [stage, queue] of queues) this.set({stage}, queue.oldestPendingMs() / 1000);
       },
     });
-    this.#duration = new Histogram({
-      name: `${prefix}_duration_seconds`,
-      help: 'Duration of one run of the stage.',
-      labelNames: ['stage'],
-      buckets: DURATION_BUCKETS_SECONDS,
-      registers,
-    });
+    this.#duration = new SeriesHistogram(
+      {
+        name: `${prefix}_duration_seconds`,
+        help: 'Duration of one run of the stage.',
+        labelNames: ['stage'],
+        buckets: DURATION_BUCKETS_SECONDS,
+      },
+      dependencies,
+    );
     this.#failures = new Counter({
       name: `${prefix}_failures_total`,
       help: 'Failed items and runs of the stage by error code.',
@@ -78,8 +81,9 @@ export class StageMetrics {
   stage(name: string, queue: StageQueue): StageRecorder {
     if (this.#queues.has(name)) throw new Error(`stage ${name} is already measured`);
     this.#queues.set(name, queue);
+    const durations = this.#duration.series(name);
     return {
-      ran: (durationMs) => this.#duration.observe({stage: name}, durationMs / 1000),
+      ran: (durationMs) => durations.observe(durationMs / 1000),
       failed: (code) => this.#failures.inc({stage: name, code: code ?? 'unknown'}),
     };
   }
