@@ -53,8 +53,11 @@ export function parseJsonObject(text: string, limits?: JsonLimits): JsonObject {
 export const isJsonObject = (value: JsonValue | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** An object without a prototype, to be filled with keys from outside. */
-export const emptyObject = <T = JsonValue>(): Record<string, T> => Object.create(null) as Record<string, T>;
+/**
+ * An object without a prototype, to be filled with keys from outside. One that loses its prototype keeps V8's compact
+ * form; `Object.create(null)` and `{__proto__: null}` begin as hash tables, four times as large.
+ */
+export const emptyObject = <T = JsonValue>(): Record<string, T> => Object.setPrototypeOf({}, null) as Record<string, T>;
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;

@@ -11,7 +11,7 @@
  */
 
 import {messageOf} from '../lib/errors.ts';
-import {isJsonObject, parseJson, printJson} from '../lib/exact-json.ts';
+import {emptyObject, isJsonObject, parseJson, printJson} from '../lib/exact-json.ts';
 import type {StoredMetadata} from './kind.ts';
 import {labelName, subdomainName, type TextRule} from './name-rules.ts';
 import type {Metadata} from './resource.ts';
@@ -94,7 +94,7 @@ export function withTierLabel(metadata: Metadata, tier: string): Metadata {
 
 /** Labels and annotations have no prototype. */
 const copyOf = (map: Readonly<Record<string, string>>): Record<string, string> =>
-  Object.assign(Object.create(null), map);
+  Object.assign(emptyObject<string>(), map);
 
 /** `web`, or a tier's name before it. */
 export const globalPolicyName: TextRule = (name) => {

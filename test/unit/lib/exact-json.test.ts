@@ -179,6 +179,20 @@ void t.test('a string that is kept does not keep the text it came from', async (
   t.ok(grownBytes < 2 ** 20, `100 names out of 10 MB of text hold ${grownBytes} bytes`);
 });
 
+void t.test('objects need hardly more memory than those of JSON.parse', async (t) => {
+  const held = (parse: (text: string) => unknown): number => {
+    const all: unknown[] = [];
+    const read = () => all.push(...storedValues.map(parse));
+    read();
+    const before = liveHeapBytes();
+    for (let i = 0; i < 20; i++) read();
+    return (liveHeapBytes() - before) / all.length;
+  };
+  const [ours, plain] = [held((text) => parseJson(text)), held((text) => JSON.parse(text))];
+  t.ok(ours < 2 * plain, `${ours} bytes for a stored value, beside ${plain}`);
+  t.equal(Object.getPrototypeOf(parseJson('{}')), null);
+});
+
 /** A value and a text of it with arbitrary white space. */
 function randomValue(random: Random, depth: number): JsonValue {
   const kind = random.below(depth === 0 ? 6 : 8);
