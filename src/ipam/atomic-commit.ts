@@ -30,8 +30,12 @@ export async function commitAtomically(draft: Draft): Promise<CommitOutcome> {
     return {kind: 'committed'};
   } catch (error) {
     if (!learnConflict(draft, error)) throw error;
-    // Where one handle was there already, others may be: look at all of them before the next attempt.
-    await Promise.all([...draft.handles.keys()].map((handleId) => draft.cache.get(handleKey(handleId), draft.call)));
+    // The conflict tells of one key. Where one was not what we believed, others may be: look at all of them before the
+    // next attempt, or each attempt would learn of one while others change.
+    await Promise.all([
+      ...[...draft.handles.keys()].map((handleId) => draft.cache.get(handleKey(handleId), draft.call)),
+      ...[...draft.blocks.values()].map(({key}) => draft.cache.refresh(key, draft.call)),
+    ]);
     return {kind: 'replan'};
   }
 }

@@ -32,6 +32,11 @@ export class EntryCache {
     return entry;
   }
 
+  /** Reads the key again, whatever is known. */
+  async refresh(key: string, options: CallOptions): Promise<void> {
+    this.learn(key, await this.store.get(key, options));
+  }
+
   /** What is known of a key without asking; undefined when it is absent or nothing is known. */
   peek(key: string): Entry | undefined {
     return this.#entries.get(key);

@@ -62,7 +62,10 @@ export interface TransactorDependencies {
 
 /** Beyond this a transaction of etcd costs more than two. */
 const DEFAULT_MAX_OPS = 120;
+/** Attempts in a row that serve nobody. */
 const MOST_ATTEMPTS = 100;
+/** After so many of them requests are served one by one. */
+const MOST_TOGETHER = 4;
 
 const OUTCOME_UNKNOWN: ReadonlySet<ErrorCode | undefined> = new Set(['E_UNREACHABLE', 'E_DEADLINE', 'E_ABORTED']);
 
@@ -108,9 +111,13 @@ export class Transactor {
         noteStray: (cidr) => strays.add(cidr),
       };
       let attempts = 0;
-      for (let open = states; open.length > 0; open = states.filter(({isOpen}) => isOpen)) {
-        if (attempts++ >= MOST_ATTEMPTS + jobs.length) throw busy();
-        await this.#round(open, rules, services, call);
+      for (let open = states; open.length > 0; ) {
+        if (attempts++ >= MOST_ATTEMPTS) throw busy();
+        // A large transaction meets more neighbours than a small one: who loses again and again asks for less.
+        await this.#round(attempts > MOST_TOGETHER ? open.slice(0, 1) : open, rules, services, call);
+        const left = states.filter(({isOpen}) => isOpen);
+        if (left.length < open.length) attempts = 0;
+        open = left;
       }
       if (node !== undefined) await this.#giveUpStrays(strays, node, rules, call);
     } catch (error) {

@@ -245,6 +245,42 @@ void t.test('a lost commit that arrives late meets another revision', async (t) 
   t.not(got?.ip, next?.ip);
 });
 
+void t.test('who finds one block changed looks at all of them', async (t) => {
+  const {store, agent} = await rig();
+  await putPool(store, 'p4', {cidr: '10.0.0.0/26', blockSize: 30});
+  await many(20, (i) => agent.assign(pod(`c${i}`)));
+  const {blocks} = await readIpamState(store);
+  t.equal(blocks.size, 5);
+  // Another program of this node gives one address of each block back.
+  const rival = new Allocator({store: store.another(), clock: new FakeClock(), log: silentLogger});
+  const handlesIn = [...blocks.values()].map(({attributes}) => attributes.map(({handleId}) => handleId ?? ''));
+  for (const [first = ''] of handlesIn) await rival.releaseByHandle(first);
+  store.calls.length = 0;
+  await Promise.all(handlesIn.map(([, second = '']) => agent.releaseByHandle(second)));
+  t.equal(store.commits.length, 2, 'one that met a conflict, and one that knew better');
+});
+
+for (const losses of [3, 10])
+  void t.test(`a batch that loses ${losses} times`, async (t) => {
+    const {store, agent} = await rig();
+    await many(8, (i) => agent.assign(pod(`c${i}`)));
+    const other = store.another();
+    const sizes: number[] = [];
+    let left = losses;
+    store.before = async (call) => {
+      if (call.kind !== 'commit') return;
+      sizes.push(call.operations.filter(({key}) => key.includes('/handle/')).length);
+      const block = call.operations.find(({key}) => key.includes('/assignment/'));
+      const entry = block && (await other.get(block.key));
+      // A neighbour is faster.
+      if (left-- > 0 && entry !== undefined) await other.commit([{kind: 'put', key: entry.key, value: entry.value}]);
+    };
+    await many(8, (i) => agent.releaseByHandle(`net.c${i}`));
+    t.equal(sizes[0], 8);
+    t.equal(sizes.includes(1), losses > 4, `handles in a commit: ${sizes.join(' ')}`);
+    t.equal(sizes.at(-1), losses > 4 ? 7 : 8, 'what goes through goes on together');
+  });
+
 void t.test('key by key: what is undone is undone although its block changes in that moment', async (t) => {
   const {store, agent} = await rig({atomicAcrossKeys: false, maxOps: 1});
   await putPool(store, 'p4', {cidr: '10.0.0.0/30', blockSize: 31});
