@@ -4,12 +4,12 @@
  */
 import type {Content} from '../../helpers/stored-stages.ts';
 
-/** What cannot be the same twice, as it is in the text of a value. */
+/** What cannot be the same twice, as it is in the text of a value; its form must be Calico's all the same. */
 const VARYING: readonly (readonly [RegExp, string])[] = [
   [/"uid":"[0-9a-f-]{36}"/g, '"uid":"<uid>"'],
-  [/"creationTimestamp":"[^"]*"/g, '"creationTimestamp":"<time>"'],
+  [/"creationTimestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"/g, '"creationTimestamp":"<time>"'],
   [/"clusterGUID":"[0-9a-f]{32}"/g, '"clusterGUID":"<guid>"'],
-  [/"affinity_claim_time":"[^"]*"/g, '"affinity_claim_time":"<time>"'],
+  [/"affinity_claim_time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"/g, '"affinity_claim_time":"<time>"'],
   [/"timestamp":"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? \+0000 UTC"/g, '"timestamp":"<time>"'],
   [/"mac":"[0-9a-f:]{17}"/g, '"mac":"<mac>"'],
   [/"fe80::[0-9a-f:]+"/g, '"<link local>"'],
