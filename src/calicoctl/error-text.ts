@@ -4,6 +4,7 @@
  */
 import {AgentError, codeOf, type ErrorCode, hasCode, messageChain, messageOf} from '../lib/errors.ts';
 import type {ResourceId, ResourceKind} from '../model/kind.ts';
+import {DEFAULT_ALLOW_PROFILE, Profile} from '../model/kinds/profile.ts';
 import type {Violation} from '../model/violation.ts';
 import {Failure} from './failure.ts';
 
@@ -17,11 +18,17 @@ export const notThere = (kind: ResourceKind, id: ResourceId): string =>
 /** The text of an error that working on the resource met. */
 export function errorText(error: unknown, kind: ResourceKind, id: ResourceId): string {
   if (hasCode(error, 'E_NOT_FOUND')) return notThere(kind, id);
-  if (hasCode(error, 'E_EXISTS')) return `resource already exists: ${nameOf(kind, id)} with error: <nil>`;
+  if (hasCode(error, 'E_EXISTS')) {
+    if (kind.kind === Profile.kind && id.name === DEFAULT_ALLOW_PROFILE) return DEFAULT_ALLOW_EXISTS;
+    return `resource already exists: ${nameOf(kind, id)} with error: <nil>`;
+  }
   if (hasCode(error, 'E_CONFLICT')) return `update conflict: ${nameOf(kind, id)}`;
   if (hasCode(error, 'E_INVALID_RESOURCE')) return invalidText(error);
   return plainText(error);
 }
+
+/** It is never stored, but always there. */
+const DEFAULT_ALLOW_EXISTS = `resource already exists: ${DEFAULT_ALLOW_PROFILE} with error: ${DEFAULT_ALLOW_PROFILE} already exists. The profile "${DEFAULT_ALLOW_PROFILE}" is default provided by Calico`;
 
 /** What failed, why, and what to do. */
 export const plainText = (error: unknown): string =>

@@ -9,6 +9,7 @@ import {emptyObject, isJsonObject, type JsonObject} from '../lib/exact-json.ts';
 import type {ResourceId, ResourceKind} from '../model/kind.ts';
 import {IPPool} from '../model/kinds/ip-pool.ts';
 import {Node} from '../model/kinds/node.ts';
+import {DEFAULT_ALLOW_PROFILE, Profile} from '../model/kinds/profile.ts';
 import type {Metadata, Resource} from '../model/resource.ts';
 import {nameOf, notThere} from './error-text.ts';
 import {Failure} from './failure.ts';
@@ -28,6 +29,8 @@ export class ResourceWriter {
   async create(target: Target, id: ResourceId): Promise<void> {
     const {kind} = target;
     refuse(kind, id, 'create');
+    if (kind.kind === Profile.kind && id.name === DEFAULT_ALLOW_PROFILE)
+      throw new AgentError('E_EXISTS', `${nameOf(kind, id)} is always there`);
     const version = versionOf(target);
     if (version !== '')
       throw new Failure(

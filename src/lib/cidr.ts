@@ -144,7 +144,8 @@ export function parseIpWithPrefix(text: string): IpWithPrefix | undefined {
   if (ip === undefined) return undefined;
   if (slash < 0) return {ip, length: bitsOf(ip.family)};
   const digits = text.slice(slash + 1);
-  if (!/^(0|[1-9][0-9]{0,2})$/.test(digits)) return undefined;
+  // Go takes zeros in front of the length (never in an address), so what is stored may have them.
+  if (!/^0{0,16}[0-9]{1,3}$/.test(digits)) return undefined;
   const length = Number(digits);
   return length <= bitsOf(ip.family) ? {ip, length} : undefined;
 }

@@ -21,7 +21,8 @@ export function refusalOf(kind: ResourceKind, id: ResourceId, verb: WriteVerb): 
     case ClusterInformation.kind:
       return `operation ${VERBS[verb]} is not supported on ${kind.kind}`;
     case Profile.kind:
-      return name === DEFAULT_ALLOW_PROFILE ? defaultProfileRefusal(verb) : undefined;
+      // To create it fails because it is there.
+      return name === DEFAULT_ALLOW_PROFILE && verb !== 'create' ? defaultProfileRefusal(verb) : undefined;
     case Tier.kind:
       return verb === 'delete' && BUILT_IN_TIERS.has(name)
         ? `operation Delete is not supported on ${name}: Cannot delete ${name} tier`

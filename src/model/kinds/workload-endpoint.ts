@@ -32,7 +32,7 @@ const port = () =>
     protocol: portProtocol(),
     port: narrow('uint16', integer(1, 65535)),
     /** 0: none. This and hostIP are always stored. */
-    hostPort: kept(integer(0, 65535).default(0)),
+    hostPort: kept(narrow('uint16', integer(0, 65535)).default(0)),
     hostIP: kept(z.string().default('')),
   });
 
