@@ -216,8 +216,10 @@ export class Draft {
   }
 
   async #blockEntry(cidr: string): Promise<Entry | undefined> {
-    const listed = this.#listed.get(requireCidr(cidr).ip.family)?.get(cidr);
-    return listed ?? this.cache.get(blockKey(cidr), this.call);
+    // Once all blocks were listed, the list is how things are: what is not in it is planned as absent, although it may
+    // have come since. Asking again would find somebody else's block where an empty place was chosen.
+    const listed = this.#listed.get(requireCidr(cidr).ip.family);
+    return listed === undefined ? this.cache.get(blockKey(cidr), this.call) : listed.get(cidr);
   }
 
   async #list(family: Family): Promise<Map<string, Entry>> {

@@ -392,3 +392,19 @@ both('utilization and borrowed addresses', async (t, {store, assign}) => {
   ]);
   t.same(orphans, []);
 });
+
+both('a block that somebody creates right after it was seen free stays his', async (t, {store, assign, ips}) => {
+  await putPool(store, 'p4', {cidr: '10.0.0.0/28', blockSize: 28});
+  for (const node of ['n1', 'n2']) await putNode(store, node);
+  const rival = new BlockClaims({store: store.another(), clock: new FakeClock(), log: silentLogger});
+  let isFirst = true;
+  store.after = async (call) => {
+    if (!isFirst || call.kind !== 'list' || !call.prefix.includes('/assignment/')) return;
+    isFirst = false;
+    await rival.claim('10.0.0.0/28', 'n2');
+  };
+  t.same(ips(await assign('n1', 'a')), ['10.0.0.0'], 'borrowed');
+  const {blocks, claims} = await readIpamState(store);
+  t.equal(blocks.get('10.0.0.0/28')?.affinity, 'host:n2');
+  t.same([...claims], [['host:n2 10.0.0.0/28', 'confirmed']], 'who came later has no claim');
+});
