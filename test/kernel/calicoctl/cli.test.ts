@@ -204,7 +204,8 @@ void t.test('what was done before a resource that breaks a rule is said', async 
   t.same(await rig.run(['apply', '-f', file('three.yaml', text)]), {
     exit: 1,
     stdout: "Partial success: applied the first 2 out of 3 'IPPool' resources:\n",
-    stderr: "hit error(s): [error with field spec.cidr = '10.0.0.0/99' (must be a subnet, for example 10.65.0.0/16)]\n",
+    stderr:
+      "hit error(s): [error with field spec.cidr = '10.0.0.0/99' (must be a subnet, for example 10.65.0.0/16) in IPPool(b), resource 2 of 3]\n",
   });
   t.same((await rig.run(['get', 'ippool', '-o', 'custom-columns=NAME'])).stdout, 'NAME   \na      \nc      \n\n');
 });
