@@ -13,7 +13,11 @@ const CLUSTER = {name: 'default'};
 /** Throws a Failure unless the datastore is locked; `purpose` ends the sentence that says so. */
 export async function requireLock({resources, call}: Session, purpose: string): Promise<void> {
   const cluster = await resources.get(ClusterInformation, CLUSTER, call);
-  if (cluster?.spec.datastoreReady === false) return;
+  if (cluster === undefined)
+    throw new Failure(
+      `error while checking if datastore was locked: error retrieving ClusterInformation: ${notThere(ClusterInformation, CLUSTER)}`,
+    );
+  if (cluster.spec.datastoreReady === false) return;
   throw new Failure(
     `datastore is not locked. Run the \`calicoctl datastore migrate lock\` command in order ${purpose}`,
   );

@@ -98,7 +98,19 @@ void t.test('an export that would lose something is refused', async (t) => {
   t.match(await run(), {exit: 1, stderr: /ippools\/broken/});
 
   await rig.load(new Map());
-  t.match(await run(), {exit: 1, stderr: /^datastore is not locked\. Run the `calicoctl datastore migrate lock`/});
+  t.same(await run(), {
+    exit: 1,
+    stdout: '',
+    stderr:
+      'error while checking if datastore was locked: error retrieving ClusterInformation: resource does not exist: ClusterInformation(default) with error: <nil>\n',
+  });
+  await rig.run(['datastore', 'migrate', 'lock']);
+  await rig.run(['datastore', 'migrate', 'unlock']);
+  t.same(await run(), {
+    exit: 1,
+    stdout: '',
+    stderr: 'datastore is not locked. Run the `calicoctl datastore migrate lock` command in order to begin migration\n',
+  });
   t.match(await run({environment: {DATASTORE_TYPE: 'kubernetes'}}), {
     exit: 1,
     stdout: '',
