@@ -6,7 +6,7 @@ import {z} from 'zod';
 import {type Family, formatCidr, formatIp, parseCidr, parseIp, parseIpWithPrefix} from '../lib/cidr.ts';
 import {formatDuration, parseDuration} from '../lib/duration.ts';
 import {messageOf} from '../lib/errors.ts';
-import {DSCP_RULE, parseDscp, usualDscp} from './dscp.ts';
+import {DSCP_RULE, usualDscp} from './dscp.ts';
 import {isPortName, PORT_NAME_RULE, subdomainName} from './name-rules.ts';
 import {narrow, normalised} from './schema.ts';
 import {parseSelector} from './selector/parser.ts';
@@ -158,22 +158,9 @@ function isPortRange(value: string | number): boolean {
   return min >= 1 && min <= max && max <= 65535;
 }
 
-/** A code point of differentiated services, known or not. */
-export const dscpText = (): z.ZodType<string | number> =>
-  narrow('DSCP', normalised(z.union([z.string(), z.int()]).overwrite(usualDscp).describe(DSCP_RULE)));
-
-/** One that is known. */
+/** A code point of differentiated services. Calico takes any text, and what it does not know marks nothing. */
 export const dscp = (): z.ZodType<string | number> =>
-  narrow(
-    'DSCP',
-    normalised(
-      z
-        .union([z.string(), z.int()])
-        .overwrite(usualDscp)
-        .refine((value) => parseDscp(String(value)) !== undefined, DSCP_RULE)
-        .describe(DSCP_RULE),
-    ),
-  );
+  narrow('DSCP', normalised(z.union([z.string(), z.int()]).overwrite(usualDscp).describe(DSCP_RULE)));
 
 /** The name of a port, or nothing. */
 export const endpointPortName = (): z.ZodString => textThat((text) => text === '' || isPortName(text), PORT_NAME_RULE);

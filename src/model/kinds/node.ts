@@ -2,16 +2,7 @@
  * Node: a machine of the cluster as Calico sees it - its addresses on the underlay, its tunnel addresses, its keys.
  */
 import {z} from 'zod';
-import {
-  asNumber,
-  base64Key,
-  cidrOrIp,
-  interfaceAddress,
-  ipAddress,
-  ipv4Address,
-  ipv6Address,
-  macAddress,
-} from '../fields.ts';
+import {asNumber, base64Key, interfaceAddress, ipAddress, ipv4Address, ipv6Address, macAddress} from '../fields.ts';
 import {defineKind, type FieldsOf, type ResourceOf} from '../kind.ts';
 import {kept} from '../schema.ts';
 import {violation} from '../violation.ts';
@@ -39,8 +30,8 @@ const spec = () =>
     wireguard: z
       .object({interfaceIPv4Address: ipv4Address().optional(), interfaceIPv6Address: ipv6Address().optional()})
       .optional(),
-    /** Types are CalicoNodeIP, InternalIP and ExternalIP; Calico does not check them. */
-    addresses: z.array(z.object({address: kept(cidrOrIp().default('')), type: z.string().optional()})).optional(),
+    /** With or without a length. Types are CalicoNodeIP, InternalIP and ExternalIP; Calico checks neither. */
+    addresses: z.array(z.object({address: kept(z.string().default('')), type: z.string().optional()})).optional(),
     interfaces: z
       .array(z.object({name: z.string().default(''), addresses: z.array(ipAddress()).default([])}))
       .optional(),

@@ -7,7 +7,7 @@ import {cidrContainsIp, parseCidr, parseIp} from '../../lib/cidr.ts';
 import {
   cidrOrIp,
   containerId,
-  dscpText,
+  dscp,
   endpointPortName,
   integer,
   interfaceName,
@@ -55,8 +55,7 @@ const qosControls = () =>
     egressPacketBurst: limit(),
     ingressMaxConnections: limit(),
     egressMaxConnections: limit(),
-    /** Calico does not check it. */
-    dscp: dscpText().optional(),
+    dscp: dscp().optional(),
   });
 
 const spec = () =>
