@@ -19,7 +19,7 @@ export function parsePeerAddress(text: string): PeerAddress | undefined {
   const match = /^(?:\[([0-9a-fA-F:.]{1,45})\]|([0-9.]{7,15})):([0-9]{1,5})$/.exec(text);
   const ip = parseIp(match?.[1] ?? match?.[2] ?? '');
   const port = Number(match?.[3]);
-  if (ip === undefined || (match?.[1] !== undefined && ip.family === 4)) return undefined;
+  if (ip === undefined) return undefined;
   return port >= 1 && port <= 65535 ? {ip, port} : undefined;
 }
 

@@ -4,7 +4,7 @@
 import {type Family, parseCidr} from '../lib/cidr.ts';
 import {annotationsTooLarge, qualifiedName} from './name-rules.ts';
 import type {EntityRule, PolicyRule} from './policy-rule.ts';
-import {hasPorts, isNamedPort, protocolNumber, type RulePort} from './protocol.ts';
+import {hasPorts, isNamedPort, type RulePort} from './protocol.ts';
 import {isGlobal, NO_GLOBAL_RULE, usesGlobal} from './selector/global.ts';
 import {type Violation, violation} from './violation.ts';
 
@@ -33,9 +33,9 @@ export function ruleViolations(rule: PolicyRule, place: RulePlace): readonly Vio
 function protocolViolations(rule: PolicyRule, {path}: RulePlace): Violation[] {
   const violations: Violation[] = [];
   const {protocol, notProtocol, ipVersion, icmp} = rule;
-  const number = protocol === undefined ? undefined : protocolNumber(protocol);
-  if (icmp !== undefined && number !== 1 && number !== 58)
-    violations.push(violation(`${path}.icmp`, icmp, 'must go with protocol ICMP or ICMPv6'));
+  // By number would mean the same, but Calico wants the name.
+  if (icmp !== undefined && protocol !== 'ICMP' && protocol !== 'ICMPv6')
+    violations.push(violation(`${path}.icmp`, icmp, 'must go with protocol ICMP or ICMPv6, by name'));
   for (const field of ['icmp', 'notICMP'] as const) {
     const fields = rule[field];
     if (fields?.code !== undefined && fields.type === undefined)

@@ -78,6 +78,7 @@ function poolViolations({spec: pool}: IPPool): readonly Violation[] {
 
 const RESERVED = [
   ['169.254.0.0/16', 'IPv4 link local'],
+  ['::ffff:0:0/96', 'IPv4 in the form of IPv6'],
   ['fe80::/10', 'IPv6 link local'],
 ] as const;
 

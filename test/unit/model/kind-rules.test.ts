@@ -24,10 +24,14 @@ const egressRule = (fields: object) => ({egress: [{action: 'Allow', ...fields}]}
 const CASES: Readonly<Record<string, readonly Case[]>> = {
   gnp: [
     [rule({protocol: 'ICMP', icmp: {type: 8, code: 0}})],
-    [rule({protocol: 58, icmp: {type: 128}, notICMP: {type: 1}})],
+    [rule({protocol: 'ICMPv6', icmp: {type: 128}, notICMP: {type: 1}})],
+    [
+      rule({protocol: 58, icmp: {type: 128}}),
+      'spec.ingress[0].icmp = an object: must go with protocol ICMP or ICMPv6, by name',
+    ],
     [
       rule({protocol: 'UDP', icmp: {type: 8}}),
-      'spec.ingress[0].icmp = an object: must go with protocol ICMP or ICMPv6',
+      'spec.ingress[0].icmp = an object: must go with protocol ICMP or ICMPv6, by name',
     ],
     [rule({notICMP: {code: 8}}), 'spec.ingress[0].notICMP.code = 8: must go with a type'],
     [rule({notProtocol: 'ICMP', ipVersion: 6}), 'spec.ingress[0].ipVersion = 6: must be 4 with protocol ICMP'],
@@ -141,7 +145,7 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
     [egressRule({http: {methods: ['GET']}, source: {services: {name: 'a'}}})],
     [
       egressRule({icmp: {code: 1}}),
-      'spec.egress[0].icmp = an object: must go with protocol ICMP or ICMPv6',
+      'spec.egress[0].icmp = an object: must go with protocol ICMP or ICMPv6, by name',
       'spec.egress[0].icmp.code = 1: must go with a type',
     ],
   ],
