@@ -183,7 +183,7 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
       'spec.asNumber: must be specified with localWorkloadSelector',
     ],
     [{reachableBy: '10.0.0.1'}, 'spec.reachableBy = "10.0.0.1": must go with peerIP'],
-    ...['10.0.0.1:0', '10.0.0.1:65536', '[10.0.0.1]:1', 'fd00::1:', '10.0.0:1', '[fd00::1]'].map(
+    ...['10.0.0.1:0', '10.0.0.1:65536', '[10.0.0.1]:0', 'fd00::1:', '10.0.0:1', '[fd00::1]'].map(
       (peerIP): Case => [
         {peerIP},
         `spec.peerIP = "${peerIP}": must be an IP address, alone or with a port: 10.0.0.1:179, [fd00::1]:179`,
