@@ -28,6 +28,9 @@ const TOO_DEEP = `nesting is deeper than ${DEEPEST}`;
 const MOST_VALUES = 1_000_000;
 const MOST_TOKENS = 4_000_000;
 
+const FLOAT = 'tag:yaml.org,2002:float';
+const BINARY = 'tag:yaml.org,2002:binary';
+
 /** Tab, line feed and next line are none. */
 const CONTROL_CHARACTER = /(?![\t\n\u0085])\p{Cc}/u;
 
@@ -152,6 +155,10 @@ class Walker {
   }
 
   #scalar(value: unknown, node: unknown): JsonValue {
+    if (typeof value === 'string' && isScalar(node)) {
+      if (node.tag === FLOAT && Number.isFinite(Number(value)) && value.trim() !== '') return Number(value);
+      if (node.tag === BINARY) return Buffer.from(value, 'base64').toString();
+    }
     // Octal as YAML 1.2 writes it is read as well.
     if (typeof value === 'string' && isPlain(node) && /^[-+]?0o[0-7]{1,21}$/.test(value)) return octalOf(value);
     if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
