@@ -11,7 +11,7 @@ import t from 'tap';
 import {EmbeddedStore} from '../../../src/datastore/embedded/embedded-store.ts';
 import {systemClock} from '../../../src/lib/clock.ts';
 import {silentLogger} from '../../../src/lib/log.ts';
-import {OUR_WORKER} from './support/fire.ts';
+import {WORKER} from './support/fire.ts';
 import type {WorkerOptions} from './support/protocol.ts';
 import {worldOf} from './support/world.ts';
 
@@ -58,8 +58,7 @@ void t.test('a check while eight nodes work', async (t) => {
       hasEndpoints: true,
       isLast: false,
     };
-    const [program, ...args] = OUR_WORKER;
-    const child = spawn(program, [...args, JSON.stringify(options)], {stdio: ['ignore', 'ignore', 'inherit']});
+    const child = spawn(process.execPath, [WORKER, JSON.stringify(options)], {stdio: ['ignore', 'ignore', 'inherit']});
     t.teardown(() => child.kill('SIGKILL'));
     const [code] = (await once(child, 'close')) as [number | null];
     working--;

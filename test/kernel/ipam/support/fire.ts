@@ -17,11 +17,8 @@ import {checkIpam} from './checker.ts';
 import type {Report, StoreAddress, WorkerOptions} from './protocol.ts';
 import {nodeKey, RESERVED, worldOf} from './world.ts';
 
-const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
-
-/** How a worker is started: the program and its arguments before the options. */
-export type WorkerCommand = readonly [program: string, ...args: string[]];
-export const OUR_WORKER: WorkerCommand = [process.execPath, WORKER];
+/** The program of one node; its argument is its WorkerOptions. */
+export const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
 
 export interface FireOptions {
   readonly address: StoreAddress;
@@ -29,10 +26,6 @@ export interface FireOptions {
   readonly isAtomic: readonly boolean[];
   readonly operations: number;
   readonly rounds: number;
-  /** Default: `OUR_WORKER` for every node. */
-  readonly commandOf?: ((place: number) => WorkerCommand) | undefined;
-  /** What is expected of other programs; default: nothing is tolerated. */
-  readonly tolerates?: ((problem: string) => boolean) | undefined;
   /** Boundaries between calls of the store that a life has at most. */
   readonly longestLife: number;
 }
@@ -55,7 +48,6 @@ interface Holding {
 class NodeModel {
   readonly name: string;
   readonly isAtomic: boolean;
-  readonly command: WorkerCommand;
   /** Addresses of the containers that run. */
   readonly alive = new Map<string, Set<string>>();
   /** Containers whose ADD or DEL was not answered, with how many of these. */
@@ -63,10 +55,9 @@ class NodeModel {
   lives = 0;
   kills = 0;
 
-  constructor(name: string, isAtomic: boolean, command: WorkerCommand) {
+  constructor(name: string, isAtomic: boolean) {
     this.name = name;
     this.isAtomic = isAtomic;
-    this.command = command;
   }
 }
 
@@ -91,9 +82,7 @@ export class Fire {
     this.#store = dependencies.store;
     this.#log = dependencies.log;
     this.#random = dependencies.random;
-    this.#models = options.isAtomic.map(
-      (isAtomic, place) => new NodeModel(`n${place + 1}`, isAtomic, options.commandOf?.(place) ?? OUR_WORKER),
-    );
+    this.#models = options.isAtomic.map((isAtomic, place) => new NodeModel(`n${place + 1}`, isAtomic));
   }
 
   /** Lays the fire on an empty store, lets it burn, and throws what it found. */
@@ -156,8 +145,7 @@ export class Fire {
       alive: Object.fromEntries([...model.alive].map(([container, ips]) => [container, [...ips]])),
       isLast: life.isLast ?? false,
     };
-    const [program, ...args] = model.command;
-    const child: ChildProcess = spawn(program, [...args, JSON.stringify(options)], {
+    const child: ChildProcess = spawn(process.execPath, [WORKER, JSON.stringify(options)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     this.#t.teardown(() => child.kill('SIGKILL'));
@@ -317,8 +305,7 @@ export class Fire {
     return found;
   }
 
-  #judge(all: readonly string[]): void {
-    const found = all.filter((problem) => this.#options.tolerates?.(problem) !== true);
+  #judge(found: readonly string[]): void {
     if (found.length === 0) return;
     const shown = found.slice(0, 20).join('\n');
     throw new Error(`${found.length} problems:\n${shown}\n${this.#historyOf(found.slice(0, 3).join(' '))}`);
