@@ -30,7 +30,7 @@ export interface Verb {
 /** Every target of the file named by `--filename`; undefined when there is none and that is fine. */
 export async function fileTargets(io: Io, args: Arguments, filename: string): Promise<readonly Target[] | undefined> {
   const {readTextFiles} = await import('./input/text-documents.ts');
-  const {TargetReader} = await import('./input/targets.ts');
+  const {TargetReader} = await import('./input/target-reader.ts');
   const reader = new TargetReader();
   const mayBeEmpty = args.has('skip-empty');
   const targets: Target[] = [];

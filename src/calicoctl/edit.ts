@@ -6,7 +6,8 @@ import {formatViolation} from '../model/violation.ts';
 import {nameOf} from './error-text.ts';
 import {Failure} from './failure.ts';
 import {GoDecoder} from './input/go-decoding.ts';
-import {idOf, objectTarget, type Target} from './input/targets.ts';
+import {objectTarget} from './input/target-reader.ts';
+import {idOf, type Target} from './input/targets.ts';
 import {ResourceWriter} from './resource-writer.ts';
 import type {Session} from './session.ts';
 

@@ -1,5 +1,6 @@
 import t from 'tap';
-import {documentTargets, idOf, namedTargets} from '../../../src/calicoctl/input/targets.ts';
+import {documentTargets} from '../../../src/calicoctl/input/target-reader.ts';
+import {idOf, namedTargets} from '../../../src/calicoctl/input/targets.ts';
 import {messageOf} from '../../../src/lib/errors.ts';
 
 const targetsOf = (text: string, origin = '') => documentTargets([{text, origin}]);
