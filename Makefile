@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup native lint test bench demo clean
+.PHONY: help setup native calicoctl lint test bench demo clean
 
 help:
 	@echo 'make demo [KEEP=1]   three nodes, six pods, real packets; KEEP=1 leaves it running'
@@ -12,6 +12,7 @@ help:
 	@echo 'make lint            types, linter, formatter'
 	@echo 'make bench           all measurements; NAME="cni routes" for some'
 	@echo 'make native          the C parts only'
+	@echo 'make calicoctl       calicoctl in few files, which starts in half the time'
 	@echo 'make clean           removes everything that was built or installed here'
 
 # npm's lock file decides what is installed; the stamp makes a second run free.
@@ -29,17 +30,24 @@ setup: node_modules/.installed
 native: setup
 	@$(MAKE) --no-print-directory -C native
 
+# From the sources it works as well: bin/calicoctl takes them where this is older.
+build/calicoctl/main.js: node_modules/.installed $(shell find src -name '*.ts' -o -type d)
+	@echo 'bundling calicoctl'
+	@npm run --silent bundle
+
+calicoctl: setup build/calicoctl/main.js
+
 lint: setup
 	@npm run --silent check
 
-test: native
+test: native calicoctl
 	@node test/run.ts $(if $(TIER),--tier $(TIER)) $(FILES)
 
-bench: native
+bench: native calicoctl
 	@node bench/run.ts $(NAME)
 
-demo: native
+demo: native calicoctl
 	@KEEP=$(KEEP) STORE=$(STORE) node test/lab/demo.ts
 
 clean:
-	rm -rf node_modules native/build dist
+	rm -rf node_modules native/build build dist

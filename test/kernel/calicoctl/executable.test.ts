@@ -1,6 +1,6 @@
 /** A handful of commands through the executable itself, as a shell runs them. */
-import {execFile} from 'node:child_process';
-import {chmodSync, mkdirSync, statSync} from 'node:fs';
+import {execFile, execFileSync} from 'node:child_process';
+import {chmodSync, copyFileSync, mkdirSync, rmSync, statSync, utimesSync} from 'node:fs';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import t from 'tap';
@@ -81,4 +81,39 @@ void t.test('failures have exit code 1 and say which setting or place', async (t
     stdout: 'Client Version:    v3.32.1\n',
     stderr: '',
   });
+});
+
+void t.test('the bundle is run unless sources are newer', async (t) => {
+  const root = t.testdir({
+    bin: {},
+    build: {calicoctl: {'main.js': "console.log('bundle');"}},
+    src: {calicoctl: {'main.ts': "console.log('sources');", verbs: {'get.ts': ''}}},
+    'package.json': '{"type": "module"}',
+    node_modules: t.fixture('symlink', fileURLToPath(new URL('../../../node_modules', import.meta.url))),
+  });
+  const launcher = join(root, 'bin/calicoctl');
+  copyFileSync(PROGRAM, launcher);
+  const date = (path: string, minute: number) => utimesSync(join(root, path), minute * 60, minute * 60);
+  const sources = [
+    'src/calicoctl/main.ts',
+    'src/calicoctl/verbs/get.ts',
+    'src/calicoctl/verbs',
+    'src/calicoctl',
+    'src',
+  ];
+  const what = () => execFileSync(launcher, {encoding: 'utf8', env: {...environment, NODE_COMPILE_CACHE: ''}}).trim();
+
+  for (const path of sources) date(path, 1);
+  date('build/calicoctl/main.js', 2);
+  t.equal(what(), 'bundle');
+  for (const [path, reason] of [
+    ['src/calicoctl/verbs/get.ts', 'a file was changed'],
+    ['src/calicoctl/verbs', 'a file has come or gone'],
+  ] as const) {
+    date(path, 3);
+    t.equal(what(), 'sources', reason);
+    date(path, 1);
+  }
+  rmSync(join(root, 'build'), {recursive: true});
+  t.equal(what(), 'sources', 'nothing was built');
 });
