@@ -68,11 +68,12 @@ class StepwiseCommit {
     if (pending === 'conflict') return;
     if ((await this.#attempt([this.#claimedBlock(block)])) === 'conflict') {
       const current = this.#draft.cache.peek(block.key);
-      const isOurs = current !== undefined && decodeBlock(current.value).affinity === block.after?.affinity;
-      if (!isOurs) {
+      if (current === undefined || decodeBlock(current.value).affinity !== block.after?.affinity) {
         await this.#attempt(deletion(this.#draft.cache.peek(edit.key)), {deadlineMs: UNDO_DEADLINE_MS});
         return;
       }
+      // It is ours already. Somebody who gives it up in this moment must lose, or the claim would be on nothing.
+      if ((await this.#attempt([writtenAgain(current)])) === 'conflict') return;
     }
     await this.#attempt([this.#claim(edit.key, this.#draft.cache.peek(edit.key), 'confirmed')]);
   }
@@ -84,7 +85,7 @@ class StepwiseCommit {
   /** The block as the claim alone leaves it: new and empty, or written again unchanged, so that older views lose. */
   #claimedBlock({key, before, after}: BlockEdit): Operation {
     if (after === undefined) throw new Error(`${key} is claimed and deleted in one draft`);
-    if (before !== undefined) return write(key, before, encodeBlock(nextVersion(decodeBlock(before.value))));
+    if (before !== undefined) return writtenAgain(before);
     const empty = newBlock(after.cidr, after.affinity ?? '', this.#draft.cooldown.nowMs);
     return write(key, undefined, encodeBlock(empty));
   }
@@ -167,6 +168,10 @@ class StepwiseCommit {
     }
   }
 }
+
+/** A block unchanged but for its number and revision. */
+const writtenAgain = (block: Entry): Operation =>
+  write(block.key, block, encodeBlock(nextVersion(decodeBlock(block.value))));
 
 function pick(counts: ReadonlyMap<string, number>, wanted: (cidr: string) => boolean): ReadonlyMap<string, number> {
   return new Map([...counts].filter(([cidr]) => wanted(cidr)));

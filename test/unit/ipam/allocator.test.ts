@@ -408,3 +408,37 @@ both('a block that somebody creates right after it was seen free stays his', asy
   t.equal(blocks.get('10.0.0.0/28')?.affinity, 'host:n2');
   t.same([...claims], [['host:n2 10.0.0.0/28', 'confirmed']], 'who came later has no claim');
 });
+
+both('a block that is given up while it is claimed again is not claimed on nothing', async (t, {store, claims}) => {
+  await putPool(store, 'p4', {cidr: '10.0.0.0/28', blockSize: 28});
+  await putNode(store, 'n1');
+  const {atomicAcrossKeys} = store.capabilities;
+  const dependencies = {clock: new FakeClock(), log: silentLogger};
+  const isAboutBlock = ({key}: {readonly key: string}) => key.includes('/assignment/');
+  // Somebody claims the block for the node just after it was seen free, and somebody else is about to delete it.
+  const atBlock = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const giver = store.another({atomicAcrossKeys});
+  giver.before = async (call) => {
+    if (call.kind !== 'commit' || !call.operations.some(isAboutBlock)) return;
+    atBlock.resolve();
+    await goOn.promise;
+  };
+  let given: Promise<unknown> | undefined;
+  store.before = async (call) => {
+    if (given !== undefined || call.kind !== 'get' || !call.key.includes('/host/n1/')) return;
+    const releasing = new BlockClaims({store: giver, ...dependencies});
+    await new BlockClaims({store: store.another({atomicAcrossKeys}), ...dependencies}).claim('10.0.0.0/28', 'n1');
+    given = releasing.releaseBlock('10.0.0.0/28', {requireEmpty: true});
+    await atBlock.promise;
+  };
+  await claims.claim('10.0.0.0/28', 'n1');
+  t.not(given, undefined, 'they met');
+  goOn.resolve();
+  await given;
+  const state = await readIpamState(store);
+  t.same(
+    [...state.claims.keys()],
+    [...state.blocks].map(([cidr, {affinity}]) => `${affinity} ${cidr}`),
+  );
+});
