@@ -8,7 +8,7 @@
 import {commitFailureOf} from '../datastore/precondition.ts';
 import type {CommitResult, Entry, Operation} from '../datastore/store.ts';
 import {type Affinity, decodeHandle, encodeAffinity, encodeBlock, encodeHandle} from '../model/ipam-records.ts';
-import {handleKey} from '../model/keys.ts';
+import {blockKey, handleKey} from '../model/keys.ts';
 import {nextVersion} from './block.ts';
 import {type AffinityEdit, affinityIn, type BlockEdit, type Draft, type HandleEdit, handleAfter} from './draft.ts';
 
@@ -50,11 +50,19 @@ async function operationsOf(draft: Draft): Promise<readonly Operation[]> {
     ...affinities.filter(({change}) => change === 'claim' || change === 'repair').map(claimOperation),
     ...handles.flat(),
     ...[...draft.blocks.values()].map(blockOperation),
+    ...affinities.filter(({change, cidr}) => change === 'drop' && !draft.blocks.has(cidr)).map(judgedBlock),
     ...affinities
       .filter(({change}) => change === 'drop' || change === 'release')
       .flatMap(({before}) => deletion(before)),
   ];
 }
+
+/** Holds only while the block is as it was when its claim was found to be nobody's right. */
+export const judgedBlock = ({cidr, judged}: AffinityEdit): Operation => ({
+  kind: 'check',
+  key: blockKey(cidr),
+  revision: judged?.revision,
+});
 
 function claimOperation({key, before}: AffinityEdit): Operation {
   return write(key, before, encodeAffinity(withState(before, 'confirmed')));

@@ -30,6 +30,8 @@ export interface AffinityEdit {
   readonly cidr: string;
   readonly before: Entry | undefined;
   readonly change: AffinityChange;
+  /** Of `drop`: the block that was judged. It was read before the claim and may have become the holder's since. */
+  readonly judged?: Entry | undefined;
 }
 
 export interface BlockEdit {
@@ -81,7 +83,8 @@ export class Draft {
   }
   /** Number of keys that the draft touches. */
   get size(): number {
-    return this.#blocks.size + this.#affinities.size + this.#handles.size;
+    const judged = [...this.#affinities.values()].filter(({change}) => change === 'drop').length;
+    return this.#blocks.size + this.#affinities.size + judged + this.#handles.size;
   }
   get cooldown(): Cooldown {
     return this.#cooldown;
@@ -196,6 +199,8 @@ export class Draft {
     const key = affinityKey({...holder, cidr});
     const before = await this.cache.get(key, this.call);
     if (before === undefined && (change === 'drop' || change === 'release')) this.#affinities.delete(key);
+    else if (change === 'drop')
+      this.#affinities.set(key, {key, cidr, before, change, judged: await this.#blockEntry(cidr)});
     else this.#affinities.set(key, {key, cidr, before, change});
   }
 

@@ -19,6 +19,7 @@ import {
   blockOperation,
   type CommitOutcome,
   deletion,
+  judgedBlock,
   learnConflict,
   learnWritten,
   rememberBlock,
@@ -60,7 +61,7 @@ class StepwiseCommit {
 
   async #prepare(edit: AffinityEdit): Promise<void> {
     if (edit.change === 'drop') {
-      await this.#attempt(deletion(edit.before));
+      if ((await this.#attempt([judgedBlock(edit)])) === 'done') await this.#attempt(deletion(edit.before));
       return;
     }
     const block = this.#blockOf(edit);

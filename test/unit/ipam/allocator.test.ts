@@ -442,3 +442,21 @@ both('a block that is given up while it is claimed again is not claimed on nothi
     [...state.blocks].map(([cidr, {affinity}]) => `${affinity} ${cidr}`),
   );
 });
+
+both('a claim that is made after its block was seen free is not dropped', async (t, {store, claims}) => {
+  await putPool(store, 'p4', {cidr: '10.0.0.0/28', blockSize: 28});
+  await putNode(store, 'n1');
+  const {atomicAcrossKeys} = store.capabilities;
+  const node = new BlockClaims({store: store.another({atomicAcrossKeys}), clock: new FakeClock(), log: silentLogger});
+  let hasClaimed = false;
+  store.before = async (call) => {
+    if (hasClaimed || call.kind !== 'get' || !call.key.includes('/host/n1/')) return;
+    hasClaimed = true;
+    await node.claim('10.0.0.0/28', 'n1');
+  };
+  const outcome = await claims.releaseClaim({type: 'host', host: 'n1'}, '10.0.0.0/28', {requireEmpty: false});
+  t.ok(hasClaimed, 'they met');
+  t.equal(outcome, 'released', 'looked at again');
+  const state = await readIpamState(store);
+  t.same([[...state.claims], [...state.blocks]], [[], []]);
+});
