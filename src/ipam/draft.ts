@@ -86,6 +86,12 @@ export class Draft {
     const judged = [...this.#affinities.values()].filter(({change}) => change === 'drop').length;
     return this.#blocks.size + this.#affinities.size + judged + this.#handles.size;
   }
+  /** A block that is deleted in this draft is claimed anew in it. */
+  get isReplacing(): boolean {
+    return [...this.#affinities.values()].some(
+      ({change, cidr}) => change === 'claim' && this.#blocks.get(cidr)?.before !== undefined,
+    );
+  }
   get cooldown(): Cooldown {
     return this.#cooldown;
   }

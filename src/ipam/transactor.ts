@@ -144,6 +144,12 @@ export class Transactor {
         draft.rollback(mark);
         break;
       }
+      if (draft.isReplacing && !this.#isAtomic(draft)) {
+        // Key by key the old block must be gone first: what deletes it is committed now, be it only what is undone here.
+        draft.rollback(mark);
+        if (planned.length === 0) await planUndo(draft, rules, state.suspects);
+        break;
+      }
       planned.push({state, plan});
     }
     const outcome = await this.#commit(draft).catch((error: unknown) => {

@@ -1,12 +1,14 @@
 import t from 'tap';
 import {Allocator} from '../../../src/ipam/allocator.ts';
+import {BlockClaims} from '../../../src/ipam/block-claims.ts';
 import {NodeAllocator} from '../../../src/ipam/node-allocator.ts';
 import {StoreRules} from '../../../src/ipam/rules.ts';
 import {AgentError} from '../../../src/lib/errors.ts';
 import {silentLogger} from '../../../src/lib/log.ts';
 import {decodeBlock} from '../../../src/model/ipam-records.ts';
+import {IPPool} from '../../../src/model/kinds/ip-pool.ts';
 import {FakeClock, settle} from '../../helpers/fake-clock.ts';
-import {podOwner, putConfig, putNode, putPool, readIpamState} from './support/cluster.ts';
+import {ipamState, podOwner, putConfig, putNode, putPool, readIpamState} from './support/cluster.ts';
 import {MemoryStore, type MemoryStoreOptions, type StoreCall} from './support/memory-store.ts';
 
 async function rig(options: MemoryStoreOptions = {}) {
@@ -311,6 +313,34 @@ void t.test('key by key: what is undone is undone although its block changes in 
   const {handles} = await readIpamState(store);
   t.same([...handles.keys()].sort(), ['net.a', 'net.b'], 'the request that failed has nothing');
 });
+
+for (const atomicAcrossKeys of [true, false]) {
+  const way = atomicAcrossKeys ? 'in transactions' : 'key by key';
+  void t.test(`a block goes with its last address and is claimed anew in the same moment, ${way}`, async (t) => {
+    const {store, agent, clock} = await rig({atomicAcrossKeys});
+    for (const name of ['p4', 'p6']) await store.commit([{kind: 'delete', key: IPPool.key({name})}]);
+    await putPool(store, 'only', {cidr: '10.9.0.0/30', blockSize: 30});
+    const [first] = await agent.assign(pod('a'));
+    const claims = new BlockClaims({store, clock, log: silentLogger});
+    await claims.release('10.9.0.0/30', 'n1', {requireEmpty: false});
+    const problems: string[] = [];
+    store.after = async () => {
+      const state = ipamState(store.entries.values());
+      for (const [claim, stateOfClaim] of state.claims) {
+        const [owner, cidr = ''] = claim.split(' ');
+        const affinity = state.blocks.get(cidr)?.affinity;
+        if (stateOfClaim === 'confirmed' && affinity !== owner) problems.push(`${claim}: ${affinity}`);
+      }
+    };
+    const [released, assigned] = await Promise.all([agent.releaseByHandle('net.a'), agent.assign(pod('b'))]);
+    t.same([released.length, assigned.length], [1, 1]);
+    t.equal(first?.ip.slice(0, 7), '10.9.0.');
+    t.same(problems, [], 'no claim is confirmed on a block of somebody else');
+    const state = await readIpamState(store);
+    t.same([...state.handles.keys()], ['net.b']);
+    t.same([...state.claims], [['host:n1 10.9.0.0/30', 'confirmed']]);
+  });
+}
 
 void t.test('somebody else took over what memory says is ours', async (t) => {
   const {store, agent, another} = await rig();
