@@ -52,6 +52,8 @@ class NodeModel {
   readonly alive = new Map<string, Set<string>>();
   /** Containers whose ADD or DEL was not answered, with how many of these. */
   readonly unsettled = new Map<string, number>();
+  /** Containers that were refused in this life: what had been taken for them may still be on its way back. */
+  readonly refused = new Set<string>();
   lives = 0;
   kills = 0;
 
@@ -163,6 +165,7 @@ export class Fire {
     model.lives++;
     if (signal === 'SIGKILL') {
       model.kills++;
+      for (const container of model.refused) model.unsettled.set(container, 1);
       for (const container of model.unsettled.keys()) this.#interrupted.add(`net.${container}`);
       this.#interrupted.add(`vxlan-tunnel-addr-${model.name}`);
       this.#remember(`${model.name} killed`);
@@ -182,6 +185,7 @@ export class Fire {
     switch (report.kind) {
       case 'reclaimed':
         unsettled.clear();
+        model.refused.clear();
         break;
       case 'adding':
         unsettled.set(report.container, 1);
@@ -208,14 +212,19 @@ export class Fire {
         break;
       }
       case 'refused':
+        unsettled.delete(report.container);
+        model.refused.add(report.container);
+        break;
       case 'removed': {
         const open = (unsettled.get(report.container) ?? 0) - 1;
         if (open > 0) unsettled.set(report.container, open);
         else unsettled.delete(report.container);
         break;
       }
-      case 'did':
       case 'finished':
+        model.refused.clear();
+        break;
+      case 'did':
         break;
     }
   }
