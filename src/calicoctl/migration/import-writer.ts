@@ -2,9 +2,7 @@
  * Writing what a migration file holds. The destination must be empty but for what the file itself says: so an import
  * that broke off is simply run again, what it had written is recognised, and nothing of anybody else is touched.
  *
- * Works on any store: several records go into one commit as far as the store allows. A store that is fed from elsewhere
- * (nodes of the Kubernetes API) says so in `capabilities.writableKinds`, and what it does not take is refused before
- * anything is written.
+ * Works on any store that takes all kinds: several records go into one commit as far as the store allows.
  */
 import {commitFailureOf} from '../../datastore/precondition.ts';
 import type {Operation} from '../../datastore/store.ts';
