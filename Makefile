@@ -33,7 +33,7 @@ native: setup
 # From the sources it works as well: bin/calicoctl takes them where this is older.
 build/calicoctl/main.js: node_modules/.installed $(shell find src -name '*.ts' -o -type d)
 	@echo 'bundling calicoctl'
-	@npm run --silent bundle
+	@NODE_NO_WARNINGS=1 npm run --silent bundle
 
 calicoctl: setup build/calicoctl/main.js
 
