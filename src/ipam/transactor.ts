@@ -163,7 +163,7 @@ export class Transactor {
     });
     if (outcome === undefined || outcome.kind === 'replan') return;
     for (const {state, plan} of planned) {
-      if (outcome.kind === 'partial' && touches(state, plan, outcome.failed)) state.unknown = plan;
+      if (outcome.kind === 'partial' && touches(state, plan, outcome.failed)) learnPart(state, plan, outcome.failed);
       else succeed(state, plan);
     }
   }
@@ -273,6 +273,19 @@ async function isCommitted(draft: Draft, plan: Plan): Promise<boolean> {
     if (block !== undefined && holds(block, allocation)) return false;
   }
   return plan.taken.length + plan.freed.length > 0;
+}
+
+/**
+ * What was written of a plan is known, block by block: in those that failed nothing was taken, and suspects in the others
+ * are settled. Without that they would grow with every attempt, and with them the blocks that may fail.
+ */
+function learnPart(state: JobState, plan: Plan, failed: ReadonlySet<string>): void {
+  const isWritten = ({block}: Allocation) => !failed.has(block);
+  const {taken, freed, undone = []} = plan;
+  const isDone = [...taken, ...freed, ...undone].every(isWritten);
+  const unsettled = state.suspects.filter((allocation) => !isWritten(allocation));
+  state.unknown = isDone ? plan : undefined;
+  state.suspects = isDone ? unsettled : [...unsettled, ...taken.filter(isWritten)];
 }
 
 /** What earlier plans may have taken is undone in the same commit: a block of those counts as well. */
