@@ -6,6 +6,7 @@ import {StoreRules} from '../../../src/ipam/rules.ts';
 import {AgentError} from '../../../src/lib/errors.ts';
 import {silentLogger} from '../../../src/lib/log.ts';
 import {decodeBlock} from '../../../src/model/ipam-records.ts';
+import {blockKey} from '../../../src/model/keys.ts';
 import {IPPool} from '../../../src/model/kinds/ip-pool.ts';
 import {FakeClock, settle} from '../../helpers/fake-clock.ts';
 import {ipamState, podOwner, putConfig, putNode, putPool, readIpamState} from './support/cluster.ts';
@@ -341,6 +342,27 @@ for (const atomicAcrossKeys of [true, false]) {
     t.same([...state.claims], [['host:n1 10.9.0.0/30', 'confirmed']]);
   });
 }
+
+void t.test('key by key: a block that refused is left alone by the next attempt', async (t) => {
+  const {store, agent, another} = await rig({atomicAcrossKeys: false});
+  await store.commit([{kind: 'delete', key: IPPool.key({name: 'p4'})}]);
+  await putPool(store, 'small', {cidr: '10.9.0.0/30', blockSize: 31});
+  const [held] = await agent.assign(pod('a'));
+  const key = blockKey(held?.block ?? '');
+  const rival = another(store.another({atomicAcrossKeys: false}));
+  const updates: string[] = [];
+  store.before = async (call) => {
+    const [operation] = call.kind === 'commit' ? call.operations : [];
+    if (operation?.kind !== 'update' || operation.key !== key) return;
+    updates.push(operation.value);
+    if (updates.length === 1) await rival.assign(pod('rival'));
+  };
+  const got = await agent.assign(pod('b', 46));
+  t.equal(got.length, 2);
+  t.not(got[0]?.block, held?.block, 'found elsewhere');
+  t.equal(updates.length, 1, 'the block that was full by then was not written again');
+  t.same([...(await readIpamState(store)).handles.keys()].sort(), ['net.a', 'net.b', 'net.rival']);
+});
 
 void t.test('somebody else took over what memory says is ours', async (t) => {
   const {store, agent, another} = await rig();
